@@ -1,0 +1,47 @@
+"""Every error that a user can cause or mend.
+
+KunError                 one line for the terminal, exit code 2
+├── ConfigError          params.yaml: unknown key, wrong type, value out of range
+├── InputError           a file or row that cannot be used
+├── ModelError           a base model or adapter that cannot be found, fetched or loaded
+├── ConservationError    rows in != kept + dropped + failed: a defect of kun, never of the data
+├── Busy                 another process is at the same work
+└── TooManyFailed        more rows failed than `max_failed_share` allows
+GateFailed               a dataset broke its expectations, exit code 1
+"""
+
+
+class KunError(Exception):
+    """An expected mistake; its message names the file, row or key, and the fix."""
+
+    exit_code = 2
+
+
+class ConfigError(KunError):
+    """params.yaml holds something that the stage cannot use."""
+
+
+class InputError(KunError):
+    """An input file or folder is missing, empty or unreadable as a whole."""
+
+
+class ModelError(KunError):
+    """A model cannot be resolved or loaded."""
+
+
+class ConservationError(KunError):
+    """Rows appeared or vanished inside a stage."""
+
+
+class Busy(KunError):
+    """The same work is already under way in another process."""
+
+
+class TooManyFailed(KunError):
+    """The share of failed rows is over the limit."""
+
+
+class GateFailed(KunError):
+    """A dataset broke its expectations."""
+
+    exit_code = 1

@@ -1,0 +1,51 @@
+"""Where everything lies. Stage, command, params section and dataset share a name, so no path is ever passed around."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Project:
+    """The folder that holds params.yaml and dvc.yaml; by default the current one (DVC runs stages there)."""
+
+    root: Path = Path()
+
+    def dataset(self, name: str) -> Path:
+        """Folder of parquet shards."""
+        return self.root / "data" / name
+
+    def rejects(self, stage: str) -> Path:
+        """Folder of parquet shards in the REJECT schema."""
+        return self.root / "data" / "rejects" / stage
+
+    def counts(self, stage: str) -> Path:
+        """JSON: rows in, kept, dropped, failed, by reason and by source."""
+        return self.root / "reports" / "counts" / f"{stage}.json"
+
+    def check(self, dataset: str) -> Path:
+        """JSON result of the dataset's gate; the HTML lies beside it."""
+        return self.root / "reports" / "checks" / f"{dataset}.json"
+
+    def adapter(self, name: str) -> Path:
+        """Folder of a trained model: `label` or `chat`."""
+        return self.root / "models" / name
+
+    @property
+    def base(self) -> Path:
+        """The pin of the base model."""
+        return self.root / "models" / "base.json"
+
+    @property
+    def scratch(self) -> Path:
+        """Where finished model work survives: `KUN_SCRATCH`, else `.kun` of the real repository.
+
+        A queued experiment runs in a copy under `.dvc/tmp/exps/<name>`; walking out of it lets all runs share results.
+        """
+        if chosen := os.environ.get("KUN_SCRATCH"):
+            return Path(chosen)
+        root = self.root.resolve()
+        for parent in root.parents:
+            if parent.name == "exps" and parent.parent.name == "tmp" and parent.parent.parent.name == ".dvc":
+                return parent.parent.parent.parent / ".kun"
+        return root / ".kun"

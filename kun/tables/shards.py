@@ -1,0 +1,63 @@
+"""Datasets on disk: a folder of parquet shards that appears whole or not at all."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from kun.errors import InputError
+from kun.schemas import Schema, conform
+
+ROWS_PER_SHARD = 100_000  # DVC hashes files: tens of shards a dataset, not thousands (5.5 s a status for 100,000 files)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace `path` in one step: a reader sees the old content or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)  # noqa: PTH105
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write readable JSON in one step, keys in the order given."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def write_dataset(folder: Path, frame: pl.DataFrame, schema: Schema) -> None:
+    """Write `frame` as `part-00000.parquet`, ...; an empty frame gives one empty shard, so the schema stays readable."""
+    frame = conform(frame, schema)
+    building = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    try:
+        for number, start in enumerate(range(0, max(frame.height, 1), ROWS_PER_SHARD)):
+            shard = frame.slice(start, ROWS_PER_SHARD)
+            shard.write_parquet(building / f"part-{number:05d}.parquet", compression="zstd")
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(building, folder)  # noqa: PTH105
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def shards(folder: Path) -> list[Path]:
+    """The shards of a dataset in order; InputError when the stage that makes it has not run."""
+    found = sorted(folder.glob("part-*.parquet"))
+    if not found:
+        raise InputError(f"{folder} holds no dataset; run `dvc repro` (or the stage that makes it) first")
+    return found
+
+
+def read_dataset(folder: Path, columns: Iterable[str] | None = None) -> pl.DataFrame:
+    """All rows of a dataset, in shard order."""
+    return pl.read_parquet(shards(folder), columns=list(columns) if columns else None)
