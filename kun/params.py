@@ -1,0 +1,292 @@
+"""The sections of params.yaml: what each knob means and which values make sense. The values themselves live in the file."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+Share = Annotated[float, 0, 1]
+Count = Annotated[int, 0, None]
+Positive = Annotated[int, 1, None]
+Language = Literal["zh", "en"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """The base model that everything is trained from."""
+
+    base: str
+    """Name of an installed package that ships a GGUF file, a folder in transformers format, or a hub id."""
+    revision: str
+    """Branch, tag or commit of a hub id; pinned to a commit in models/base.json."""
+    licence: str
+    """Licence of a local folder, named on the dataset card."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How model work is computed. Nothing here is part of what a result depends on, but `backend` and `dtype`."""
+
+    backend: Literal["hf", "fake"]
+    """hf: transformers + accelerate. fake: deterministic text without a model."""
+    dtype: Literal["auto", "float32", "bfloat16"]
+    """auto: bfloat16 where it is native, else float32."""
+    batch_tokens: Annotated[int, 16, None]
+    """Tokens of one batch: rows x (longest prompt + new tokens)."""
+    max_rows: Positive
+    """Rows of one batch."""
+    max_failed_share: Share
+    """A stage with more failed rows than this stops with an error."""
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """Reading raw files."""
+
+    path: str
+    """Folder of .jsonl, .jsonl.gz, .csv and .txt files, searched recursively."""
+    text_fields: list[str]
+    """Field names of the text; the first that a record has counts."""
+    title_fields: list[str]
+    """Field names of the title."""
+    limit_per_file: Count
+    """Records taken from each file, a seeded sample; 0: all."""
+    seed: int
+    """Of the sample."""
+    licences: dict[str, str]
+    """Source, or the folder it lies in -> licence of its texts."""
+
+
+@dataclass(frozen=True)
+class Clean:
+    """Rules on one text; shares are of characters unless said otherwise (specs of each rule in docs/rules.md)."""
+
+    min_cjk_share: Share
+    min_chars: Count
+    max_tokens: Positive
+    max_mojibake_share: Share
+    max_open_line_share: Share
+    max_symbol_share: Share
+    max_dup_line_share: Share
+    max_top_gram_share: Share
+    max_links: Count
+    private: Literal["drop", "mask"]
+    """What happens to texts with telephone, e-mail, identity or account numbers."""
+    simplify: bool
+    """Convert traditional to simplified script."""
+
+
+@dataclass(frozen=True)
+class Dedup:
+    """Near-duplicates by MinHash-LSH over character shingles."""
+
+    shingle: Positive
+    """Characters of one shingle."""
+    permutations: Annotated[int, 16, 1024]
+    """Length of a signature."""
+    threshold: Annotated[float, 0.3, 1]
+    """True Jaccard from which two texts are duplicates."""
+    seed: int
+    """Of the hash functions."""
+
+
+@dataclass(frozen=True)
+class Decontaminate:
+    """Overlap with evaluation sets."""
+
+    path: str
+    """Folder of .jsonl files."""
+    fields: list[str]
+    """Fields of an evaluation record that must not appear in the data."""
+    ngram: Annotated[int, 5, 50]
+    """Characters that must agree in a row."""
+
+
+@dataclass(frozen=True)
+class Perplexity:
+    """Loss of each text under the base model."""
+
+    max_tokens: Count
+    """Leading tokens that are scored; 0: all."""
+    seed: int
+    """Not used by the scores; part of their key."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Which texts go to the models."""
+
+    low_percentile: Share
+    high_percentile: Share
+    min_rows: Count
+    """Sources with fewer rows than this keep all: a percentile of few rows says nothing."""
+    limit: Count
+    """Texts taken in id order (ids are hashes: a fair sample); 0: all."""
+
+    def __post_init__(self) -> None:
+        if self.low_percentile >= self.high_percentile:
+            raise ValueError("low_percentile must be below high_percentile")
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Reading instruction pairs written by people."""
+
+    path: str
+    """A .jsonl file or a folder of them."""
+    fields: dict[str, list[str]]
+    """Our column -> names it may have in the files."""
+    heldout: Annotated[float, 0, 0.9]
+    """Share of pairs that are never trained on; chosen by hash, so a new seed moves no other."""
+    limit: Count
+    min_instruction: Count
+    """Characters."""
+    max_tokens: Positive
+    seed: int
+
+
+@dataclass(frozen=True)
+class TrainTask:
+    """What one of the two models learns."""
+
+    epochs: Positive
+    tasks: list[Literal["label", "answer", "judge", "polish"]]
+
+
+@dataclass(frozen=True)
+class Train:
+    """Supervised fine-tuning; the loss is taken on target tokens only."""
+
+    method: Literal["lora", "full"]
+    lora_rank: Positive
+    lora_alpha: Positive
+    lora_layers: int | Literal["all"]
+    learning_rate: Annotated[float, 0, 1]
+    warmup_share: Share
+    weight_decay: Share
+    batch_rows: Positive
+    max_length: Annotated[int, 16, None]
+    save_steps: Positive
+    seed: int
+    label: TrainTask
+    chat: TrainTask
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Held-out tests of the two models."""
+
+    judge_rows: Positive
+    label_rows: Positive
+    seed: int
+
+
+@dataclass(frozen=True)
+class Label:
+    """Writing an instruction for each text."""
+
+    lang: Language
+    temperature: Annotated[float, 0, 2]
+    top_p: Annotated[float, 0, 1]
+    repetition_penalty: Annotated[float, 1, 2]
+    max_new_tokens: Positive
+    limit: Count
+    seed: int
+
+
+@dataclass(frozen=True)
+class Instructions:
+    """Rules on one instruction."""
+
+    dangling: Literal["anchored", "keywords"]
+    min_chars: Count
+    max_chars: Positive
+    max_copied_share: Share
+    dup_threshold: Annotated[float, 0.3, 1]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Scoring instructions."""
+
+    mode: Literal["verdict", "sampled", "pair_score"]
+    lang: Language
+    temperature: Annotated[float, 0, 2]
+    max_new_tokens: Positive
+    floor: Share
+    threshold: Share
+    limit: Count
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.threshold < self.floor:
+            raise ValueError(f"threshold {self.threshold} is below floor {self.floor}: such rows are never polished")
+
+
+@dataclass(frozen=True)
+class Polish:
+    """Rewriting the raw text into an answer."""
+
+    lang: Language
+    temperature: Annotated[float, 0, 2]
+    top_p: Annotated[float, 0, 1]
+    repetition_penalty: Annotated[float, 1, 2]
+    max_new_tokens: Positive
+    context: Annotated[int, 64, None]
+    min_text_tokens: Count
+    limit: Count
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.context <= self.max_new_tokens:
+            raise ValueError(f"context {self.context} leaves no room for a prompt beside {self.max_new_tokens} new tokens")
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Rules on the finished pair."""
+
+    min_chars: Count
+    max_repeats: Positive
+    min_distinct_4gram: Share
+    min_support: Share
+    min_cjk_share: Share
+    refusals: Literal["anchored", "keywords"]
+
+
+@dataclass(frozen=True)
+class Release:
+    """Files for trainers."""
+
+    name: str
+    shard_rows: Positive
+
+
+@dataclass(frozen=True)
+class Check:
+    """Gates."""
+
+    max_examples: Positive
+
+
+@dataclass(frozen=True)
+class Params:
+    """The whole file."""
+
+    model: Model
+    engine: Engine
+    ingest: Ingest
+    clean: Clean
+    dedup: Dedup
+    decontaminate: Decontaminate
+    perplexity: Perplexity
+    corpus: Corpus
+    seeds: Seeds
+    train: Train
+    evaluate: Evaluate
+    label: Label
+    instructions: Instructions
+    judge: Judge
+    polish: Polish
+    pairs: Pairs
+    release: Release
+    check: Check
