@@ -5,6 +5,7 @@ KunError                 one line for the terminal, exit code 2
 ├── InputError           a file or row that cannot be used
 ├── ModelError           a base model or adapter that cannot be found, fetched or loaded
 ├── ConservationError    rows in != kept + dropped + failed: a defect of kun, never of the data
+├── OutOfMemory          a batch does not fit; the work loop halves it
 ├── Busy                 another process is at the same work
 └── TooManyFailed        more rows failed than `max_failed_share` allows
 GateFailed               a dataset broke its expectations, exit code 1
@@ -31,6 +32,10 @@ class ModelError(KunError):
 
 class ConservationError(KunError):
     """Rows appeared or vanished inside a stage."""
+
+
+class OutOfMemory(KunError):
+    """A batch does not fit into the device's memory."""
 
 
 class Busy(KunError):

@@ -33,6 +33,8 @@ class Engine:
     """Tokens of one batch: rows x (longest prompt + new tokens)."""
     max_rows: Positive
     """Rows of one batch."""
+    context: Annotated[int, 64, None]
+    """Tokens of prompt and output together; a longer prompt never reaches the model."""
     max_failed_share: Share
     """A stage with more failed rows than this stops with an error."""
 
@@ -231,14 +233,9 @@ class Polish:
     top_p: Annotated[float, 0, 1]
     repetition_penalty: Annotated[float, 1, 2]
     max_new_tokens: Positive
-    context: Annotated[int, 64, None]
     min_text_tokens: Count
     limit: Count
     seed: int
-
-    def __post_init__(self) -> None:
-        if self.context <= self.max_new_tokens:
-            raise ValueError(f"context {self.context} leaves no room for a prompt beside {self.max_new_tokens} new tokens")
 
 
 @dataclass(frozen=True)
@@ -272,6 +269,8 @@ class Check:
 class Params:
     """The whole file."""
 
+    launch: str
+    """How model stages start; dvc.yaml puts the verb behind it."""
     model: Model
     engine: Engine
     ingest: Ingest
@@ -290,3 +289,8 @@ class Params:
     pairs: Pairs
     release: Release
     check: Check
+
+    def __post_init__(self) -> None:
+        longest = max(self.label.max_new_tokens, self.judge.max_new_tokens, self.polish.max_new_tokens)
+        if self.engine.context <= longest:
+            raise ValueError(f"engine.context {self.engine.context} leaves no room for a prompt beside {longest} new tokens")

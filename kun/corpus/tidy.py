@@ -1,0 +1,140 @@
+"""Repairs of one text that keep its meaning: markup away, hard line breaks joined, private data masked."""
+
+import html
+import re
+from html.entities import html5
+
+CJK = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+
+_BLOCK = (
+    "address article aside blockquote body br caption center col colgroup dd div dl dt fieldset figcaption figure footer "
+    "form h1 h2 h3 h4 h5 h6 head header hr html iframe li link main meta nav ol option p pre section select table tbody "
+    "td textarea tfoot th thead title tr ul video audio"
+)
+_INLINE = (
+    "a abbr acronym b bdi bdo big button cite code del dfn em font i img input ins kbd label mark nobr o:p q s samp small "
+    "source span strike strong style script sub sup tt u var wbr"
+)
+_ATTRIBUTE = r"""\s+[A-Za-z_:@][\w:.@-]*\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>]+)"""
+
+
+def _tag(names: str) -> re.Pattern[str]:
+    """A complete tag of one of the names, attributes with values: `a<b 且 c>d` and `vector<int>` are none."""
+    return re.compile(rf"</?(?:{'|'.join(names.split())})(?:{_ATTRIBUTE})*\s*/?>", re.IGNORECASE)
+
+
+_BLOCK_TAG, _INLINE_TAG = _tag(_BLOCK), _tag(_INLINE)
+_CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.DOTALL)
+_UNSEEN = re.compile(
+    r"<!--.*?-->|<(script|style)\b[^<>]*>.*?</\1>"
+    r"|<(\w+)\s[^<>]*(?:display:\s*none|class=[\"'](?:nav|menu|breadcrumb|footer)\b)[^<>]*>.*?</\2>",
+    re.DOTALL | re.IGNORECASE,
+)
+_FORUM_CODE = re.compile(
+    r"\[img[^\]\n]*\][^\[\n]*\[/img\]|\[/?(?:b|i|u|s|url|quote|size|color|font|align|list|code)(?:=[^\]\n]*)?\]",
+    re.IGNORECASE,
+)
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|([A-Za-z][A-Za-z0-9]{1,31}));")
+
+
+def strip_markup(text: str) -> str:
+    """Remove HTML and forum tags, what they hide, and entities; code between backticks stays as it is.
+
+    Block tags become line breaks. Only known tags and entities count, so that `a < b` and `AT&T` survive.
+    """
+    if not ("<" in text or "&" in text or "[" in text):
+        return text
+    pieces = _CODE.split(text)
+    pieces[::2] = [_strip_piece(piece) for piece in pieces[::2]]
+    return "".join(pieces)
+
+
+def _strip_piece(text: str) -> str:
+    text = _FORUM_CODE.sub("", _UNSEEN.sub("", text))
+    text = _INLINE_TAG.sub("", _BLOCK_TAG.sub("\n", text))
+    return _ENTITY.sub(lambda found: _character(found[0], found[1]), text)
+
+
+def _character(entity: str, name: str | None) -> str:
+    return html.unescape(entity) if name is None or f"{name};" in html5 else entity
+
+
+MIN_WRAP = 15
+"""Characters: nobody wraps prose narrower, while verses and list items are."""
+
+_BREAK = re.compile(rf"[{CJK}，、；：“（《A-Za-z0-9][\n][{CJK}”）》，。、；：！？A-Za-z0-9]")
+_WORD = re.compile(r"[A-Za-z0-9]")
+_STOP = re.compile(r"[。！？，]")
+
+
+def join_wrapped(text: str) -> str:
+    """Undo hard line wrapping inside sentences, block by block (blocks are parted by blank lines)."""
+    return "\n\n".join(_join_block(block) for block in text.split("\n\n")) if "\n" in text else text
+
+
+def _join_block(block: str) -> str:
+    """Join lines if most but the last are cut inside a sentence at about the same width, at least MIN_WRAP.
+
+    A line counts as cut when it is 80% as wide as the widest and neither it ends nor the next one begins like a sentence
+    or a paragraph.
+    """
+    lines = block.split("\n")
+    width = max(map(len, lines))
+    cut = [
+        len(line) >= 0.8 * width and _BREAK.fullmatch(f"{line[-1:]}\n{following[:1]}") is not None
+        for line, following in zip(lines, lines[1:], strict=False)
+    ]
+    if width < MIN_WRAP or sum(cut) < max(1, 0.6 * len(cut)) or not _STOP.search(block):
+        return block
+    joined = lines[0]
+    for is_cut, line in zip(cut, lines[1:], strict=True):
+        words = _WORD.match(joined[-1:]) and _WORD.match(line)
+        joined += (" " if words else "") + line if is_cut else "\n" + line
+    return joined
+
+
+_NUMBER_BEFORE, _NUMBER_AFTER = r"(?<![\d.])", r"(?![\d]|\.\d)"
+_PRIVATE: dict[str, str] = {
+    "邮箱": r"(?<![\w.+-])[A-Za-z0-9][\w.+-]{0,63}@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}",
+    "身份证号": rf"{_NUMBER_BEFORE}[1-9]\d{{5}}(?:18|19|20)\d{{2}}[01]\d[0-3]\d{{4}}[\dXx]{_NUMBER_AFTER}",
+    "电话": rf"{_NUMBER_BEFORE}(?:\+?86[- ]?)?1[3-9]\d(?:\d{{8}}|-\d{{4}}-\d{{4}}| \d{{4}} \d{{4}}){_NUMBER_AFTER}"
+    rf"|{_NUMBER_BEFORE}(?:\(0\d{{2,3}}\)|（0\d{{2,3}}）|0\d{{2,3}}[- ])\d{{7,8}}{_NUMBER_AFTER}",
+    "银行卡号": rf"{_NUMBER_BEFORE}[3-6]\d{{3}}(?:[ -]?\d{{4}}){{3}}(?:[ -]?\d{{1,3}})?{_NUMBER_AFTER}",
+    "账号": r"(?:(?<![A-Za-z])QQ|扣扣)(?:群|号码?)?\s*[:：是为]?\s*(?P<qq>\d{5,12})(?!\d)"
+    r"|(?:微信|薇信|V信|(?<![A-Za-z])(?:VX|WX|wechat))号?码?\s*(?:[:：是为]\s*|(?=[A-Za-z_-]*\d))"
+    r"(?P<wechat>[A-Za-z0-9][A-Za-z0-9_-]{5,19})(?![A-Za-z0-9_-])",
+}
+"""Kind (also the mask) -> pattern; order matters, as an identity number also looks like a card number."""
+
+_PRIVATE_PATTERNS = {kind: re.compile(pattern, re.ASCII | re.IGNORECASE) for kind, pattern in _PRIVATE.items()}
+_IDENTITY_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)  # GB 11643-1999
+_IDENTITY_CHECKS = "10X98765432"
+
+
+def mask_private(text: str) -> tuple[str, list[str]]:
+    """Replace private data by masks such as 【电话】; also the kinds found, one entry per place."""
+    found: list[str] = []
+    for kind, pattern in _PRIVATE_PATTERNS.items():
+
+        def replace(match: re.Match[str], kind: str = kind) -> str:
+            if not _valid(kind, match[0]):
+                return match[0]
+            found.append(kind)
+            number = match.groupdict().get("qq") or match.groupdict().get("wechat")
+            return match[0].removesuffix(number) + f"【{kind}】" if number else f"【{kind}】"
+
+        text = pattern.sub(replace, text)
+    return text, found
+
+
+def _valid(kind: str, number: str) -> bool:
+    """Whether the check digit agrees, for kinds that have one."""
+    if kind == "身份证号":
+        total = sum(int(digit) * weight for digit, weight in zip(number[:17], _IDENTITY_WEIGHTS, strict=True))
+        return _IDENTITY_CHECKS[total % 11] == number[17].upper()
+    return _luhn(re.sub(r"\D", "", number)) if kind == "银行卡号" else True
+
+
+def _luhn(digits: str) -> bool:
+    doubled = [int(digit) * (2 if place % 2 else 1) for place, digit in enumerate(reversed(digits))]
+    return sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0

@@ -1,0 +1,76 @@
+"""What a stage may ask of a model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How completions are drawn."""
+
+    max_new_tokens: int
+    temperature: float = 0.0
+    """0: greedy."""
+    top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    """Divides the logits of tokens already generated; the prompt is not penalised, for answers must be free to quote it."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One generated text, without template markers."""
+
+    text: str
+    finish: str
+    """stop: ended by itself; length: cut at max_new_tokens; empty: nothing but white space."""
+    n_new: int
+    """Generated tokens, the end token not counted."""
+
+
+@dataclass(frozen=True)
+class TokenLoss:
+    """Loss of a continuation given its context."""
+
+    total: float
+    """Sum over the tokens, nats."""
+    n_tokens: int
+
+
+class Tokens(Protocol):
+    """The part of a model that needs no weights."""
+
+    def chat(self, message: str) -> str:
+        """Render one user turn, ready for the model's reply."""
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, no special tokens added."""
+
+
+class Generator(Protocol):
+    """Writes text."""
+
+    def generate(self, prompts: Sequence[str], sampling: Sampling) -> list[Completion]:
+        """Complete rendered prompts as one batch, in input order.
+
+        A completion depends on its prompt and `sampling` alone, up to float rounding across batch shapes.
+        """
+
+
+class Scorer(Protocol):
+    """Measures text."""
+
+    def choices(self, prompts: Sequence[str], choices: Sequence[str]) -> list[list[float]]:
+        """Summed log-probability of each whole choice after each prompt (nats), `[len(prompts)][len(choices)]`."""
+
+    def losses(self, pairs: Sequence[tuple[str, str]]) -> list[TokenLoss]:
+        """Loss of each (context, continuation), as one batch, in input order.
+
+        Context and continuation are tokenised apart, then joined, so the boundary is exact. An empty context means the
+        beginning of a document.
+        """
+
+
+class Model(Generator, Scorer, Protocol):
+    """A backend that can do both."""

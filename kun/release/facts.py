@@ -1,0 +1,138 @@
+"""What a run left behind: models, training, gates, evaluation, evidence. Whatever is missing is None or empty."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from kun.errors import InputError
+from kun.project import Project
+from kun.tables.shards import read_dataset
+
+Facts = dict[str, Any]
+
+ADAPTERS = ("label", "chat")
+CLOCK = {"s", "ms", "second", "seconds", "time", "timestamp", "date", "wall", "elapsed", "duration"}
+"""Words in the names of facts that differ from run to run; a page must not."""
+
+
+def read_json(path: Path) -> Facts | None:
+    """The object in `path`, None when there is no such file; InputError when it cannot be read."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid JSON ({error}); delete it and run its stage again") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{path} must hold a JSON object; delete it and run its stage again")
+    return value
+
+
+def optional_dataset(project: Project, name: str, columns: list[str]) -> pl.DataFrame | None:
+    """Some columns of a dataset, None when it was never made."""
+    folder = project.dataset(name)
+    return read_dataset(folder, columns) if folder.is_dir() else None
+
+
+def base_model(project: Project) -> Facts | None:
+    """models/base.json; a local folder is named without its path, which is nobody else's business."""
+    base = read_json(project.base)
+    if base is None:
+        return None
+    return base | {"name": public_name(base["name"])}
+
+
+def public_name(model: str) -> str:
+    """A hub id or package as it is, of a local path its last part: `~/models/qwen` -> `qwen`."""
+    local = model.startswith(("/", ".", "~", "\\")) or model.count("/") > 1 or Path(model).is_dir()
+    return re.split(r"[/\\]", model.rstrip("/\\"))[-1] if local else model
+
+
+def training(project: Project) -> list[Facts]:
+    """For each trained adapter its `name`, `facts` (dotted key -> number or word) and `history` (epochs, in order)."""
+    found: list[Facts] = []
+    for name in ADAPTERS:
+        folder = project.root / "reports" / "train"
+        files = [read_json(path) for path in (folder / f"{name}.json", *sorted((folder / name).glob("*.json")))]
+        present = [file for file in files if file is not None]
+        if present:
+            history: list[Facts] = next((file["history"] for file in present if file.get("history")), [])
+            found.append({"name": name, "facts": flat(present[0]), "history": history})
+    return found
+
+
+def gates(project: Project) -> list[Facts]:
+    """For each gate that has run `dataset`, `passed`, and how many `expectations` it has and `skipped`, by dataset name."""
+    found = []
+    for path in sorted((project.root / "reports" / "checks").glob("*.json")):
+        result = read_json(path) or {}
+        found.append(
+            {
+                "dataset": result.get("dataset", path.stem),
+                "passed": result.get("success") is True,  # `passed` in the file is a number of expectations
+                "expectations": len(result.get("expectations", [])),
+                "skipped": result.get("skipped", 0),
+            }
+        )
+    return found
+
+
+def evaluation(project: Project) -> Facts:
+    """reports/evaluate.json as dotted key -> number or word."""
+    return flat(read_json(project.root / "reports" / "evaluate.json") or {})
+
+
+def flat(facts: Facts, above: str = "") -> Facts:
+    """Nested objects as dotted keys; lists, empty values and clock times are left out."""
+    found: Facts = {}
+    for key, value in facts.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{above}{key}.")
+        elif isinstance(value, str | int | float) and value != "" and not CLOCK & set(re.split(r"[._]", key)):
+            found[f"{above}{key}"] = value
+    return found
+
+
+def means(project: Project, pairs: pl.DataFrame) -> dict[str, float]:
+    """Means over the pairs: scores, lengths in characters, length ratio of polishing; a mean of nothing is left out."""
+    found = {
+        "p_good": pairs["p_good"].mean(),
+        "copy_rate": pairs["copy_rate"].mean(),
+        "support": pairs["support"].mean(),
+        "length_ratio": _length_ratio(project, pairs),
+        "instruction_chars": pairs["instruction"].str.len_chars().mean(),
+        "answer_chars": pairs["output"].str.len_chars().mean(),
+    }
+    return {name: float(value) for name, value in found.items() if isinstance(value, int | float)}
+
+
+def _length_ratio(project: Project, pairs: pl.DataFrame) -> Any:
+    polished = optional_dataset(project, "polished", ["id", "length_ratio"])
+    if polished is None:
+        return None
+    return pairs.select("id").join(polished, on="id")["length_ratio"].mean()
+
+
+def commit(project: Project) -> str | None:
+    """The commit of the project's folder, with a note when what decides the data differs from it; None outside git."""
+    head = _git(project, "rev-parse", "HEAD")
+    if head is None or head.returncode != 0:
+        return None
+    changed = _git(
+        project, "diff", "--quiet", "HEAD", "--", "params.yaml", "dvc.yaml", "pipelines", "expectations", "kun"
+    )
+    dirty = changed is not None and changed.returncode == 1
+    return head.stdout.strip() + (" with uncommitted changes" if dirty else "")
+
+
+def _git(project: Project, *arguments: str) -> subprocess.CompletedProcess[str] | None:
+    try:
+        return subprocess.run(
+            ["git", "-C", str(project.root), *arguments], capture_output=True, text=True, timeout=60, check=False
+        )
+    except FileNotFoundError:  # a machine without git
+        return None

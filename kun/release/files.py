@@ -1,0 +1,68 @@
+"""How folders and pages reach the disk."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+TEMPLATES = Path(__file__).parent
+MISSING = "–"
+
+
+@contextmanager
+def replaced_folder(folder: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; at the end it takes the place of `folder`, unless an error ends the block."""
+    building = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    try:
+        yield building
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(building, folder)  # noqa: PTH105
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill a template of this folder; in `*.html.j2` every value is escaped, an unknown name is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"count": count, "share": share, "number": number, "cell": cell}
+    return environment.get_template(template).render(values)
+
+
+def count(value: int | None) -> str:
+    """1234567 -> 1,234,567."""
+    return MISSING if value is None else f"{value:,}"
+
+
+def share(value: float | None) -> str:
+    """0.1234 -> 12.3%."""
+    return MISSING if value is None else f"{value:.1%}"
+
+
+def number(value: Any) -> str:
+    """Whole numbers with separators, others to four significant digits, anything else as text."""
+    if value is None:
+        return MISSING
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def cell(value: object) -> str:
+    """One cell of a Markdown table: no pipe, tag, code mark or line break of the value can end it."""
+    text = " ".join(str(value).split())
+    for mark, safe in {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "`": "&#96;"}.items():
+        text = text.replace(mark, safe)
+    return text

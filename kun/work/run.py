@@ -1,0 +1,172 @@
+"""The one loop that every model stage runs through: look up, plan, compute what is missing, keep each batch, join."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from kun.errors import OutOfMemory, TooManyFailed
+from kun.params import Engine
+from kun.schemas import Schema
+from kun.tables.shards import write_json
+from kun.work.plan import Batch, padding_share, resume_plan
+from kun.work.progress import Progress
+from kun.work.scratch import Scratch, content_key
+
+Compute = Callable[[Sequence[Any]], list[dict[str, Any]]]
+"""Payloads of one batch -> result rows in the same order; raises OutOfMemory when the batch is too large."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One stage's model work."""
+
+    stage: str
+    settings: Mapping[str, Any]
+    """Everything but the row that a result depends on: model, sampling, code version."""
+    schema: Schema
+    """Columns of a result."""
+    load: Callable[[], Compute]
+    """Loads the model; called only when something is missing."""
+
+
+def run_task(
+    task: Task, payloads: Sequence[Any], costs: Sequence[int], root: Path, engine: Engine
+) -> pl.DataFrame | None:
+    """Results of all payloads, in order, null where a row failed; None on every rank but the main one.
+
+    `payloads` are JSON values that decide a result together with `task.settings`; `costs` their tokens. Under
+    `accelerate launch` each rank calls this with the same arguments. Raises Busy, TooManyFailed.
+    """
+    scratch = Scratch(root, task.stage, task.settings, task.schema)
+    keys = [content_key(payload) for payload in payloads]
+    payload_of = dict(zip(keys, payloads, strict=True))
+    cost_of = dict(zip(keys, costs, strict=True))
+    if _rank() == 0:
+        with scratch.locked():
+            _compute_missing(task, scratch, payload_of, cost_of, engine)
+            scratch.compact()
+    else:
+        _help_out(task, scratch, payload_of, cost_of, engine)
+        return None
+    joined = pl.DataFrame({"key": keys}, schema={"key": pl.String}).join(
+        scratch.read(), on="key", how="left", maintain_order="left"
+    )
+    _limit_failures(task.stage, joined, scratch, engine.max_failed_share)
+    return joined.drop("key")
+
+
+def _compute_missing(
+    task: Task, scratch: Scratch, payloads: dict[str, Any], costs: dict[str, int], engine: Engine
+) -> None:
+    done = set(scratch.read()["key"])
+    missing = {key: cost for key, cost in costs.items() if key not in done}
+    batches = resume_plan(scratch.folder / "plan.json", missing, engine.batch_tokens, engine.max_rows) if missing else []
+    for claim in scratch.folder.glob("claim-*"):
+        claim.unlink()  # of ranks that died
+    _barrier()
+    if not missing:
+        return
+    started = time.monotonic()
+    progress = Progress(task.stage, len(missing), len(costs) - len(missing), padding_share(batches, costs))
+    _work(task, scratch, batches, payloads, costs, progress)
+    _wait_for_helpers(scratch, set(missing))
+    _log(scratch, task.stage, len(missing), sum(missing.values()), time.monotonic() - started)
+
+
+def _help_out(task: Task, scratch: Scratch, payloads: dict[str, Any], costs: dict[str, int], engine: Engine) -> None:
+    """Take batches from the main rank's plan until none is left."""
+    _barrier()
+    done = set(scratch.read()["key"])
+    missing = {key: cost for key, cost in costs.items() if key not in done}
+    if missing:
+        # The main rank has written the plan; reading it again gives the same batches.
+        batches = resume_plan(scratch.folder / "plan.json", missing, engine.batch_tokens, engine.max_rows)
+        _work(task, scratch, batches, payloads, costs, None)
+
+
+def _work(
+    task: Task,
+    scratch: Scratch,
+    batches: Sequence[Batch],
+    payloads: Mapping[str, Any],
+    costs: Mapping[str, int],
+    progress: Progress | None,
+) -> None:
+    compute = task.load()
+    for number, batch in enumerate(batches):
+        if not _claim(scratch.folder / f"claim-{number}"):
+            continue
+        for part, results in _compute_in_parts(compute, batch, payloads):
+            if results:
+                scratch.append(pl.DataFrame([{"key": k, **r} for k, r in zip(part, results, strict=True)], scratch.schema))
+            else:
+                (scratch.folder / f"failed-{part[0]}").write_text("out of memory in a batch of one row", encoding="utf-8")
+            if progress:
+                progress.add(len(part), sum(costs[key] for key in part))
+
+
+def _compute_in_parts(
+    compute: Compute, batch: Batch, payloads: Mapping[str, Any]
+) -> Iterator[tuple[Batch, list[dict[str, Any]]]]:
+    """The batch, or its halves when it does not fit into memory, down to one row, which then fails (no results)."""
+    try:
+        yield batch, compute([payloads[key] for key in batch])
+    except OutOfMemory:
+        if len(batch) == 1:
+            yield batch, []
+        else:
+            middle = len(batch) // 2
+            yield from _compute_in_parts(compute, batch[:middle], payloads)
+            yield from _compute_in_parts(compute, batch[middle:], payloads)
+
+
+def _limit_failures(stage: str, joined: pl.DataFrame, scratch: Scratch, limit: float) -> None:
+    failed = joined.select(pl.all_horizontal(pl.exclude("key").is_null()).sum()).item() if joined.height else 0
+    if failed > limit * joined.height:
+        raise TooManyFailed(
+            f"{stage}: {failed} of {joined.height} rows failed, more than engine.max_failed_share {limit}; "
+            f"what succeeded is kept in {scratch.folder}, run again to retry the rest"
+        )
+
+
+def _rank() -> int:
+    return int(os.environ.get("RANK", "0"))
+
+
+def _barrier() -> None:
+    """Wait for the other processes of `accelerate launch`; nothing to do, and nothing to import, for a single one."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        from accelerate import PartialState
+
+        PartialState().wait_for_everyone()
+
+
+def _claim(file: Path) -> bool:
+    """True for the one process that creates the file first."""
+    try:
+        file.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _wait_for_helpers(scratch: Scratch, wanted: set[str]) -> None:
+    """The other ranks finish the batches they claimed; if one dies, accelerate ends this process too."""
+    while True:
+        failed = {file.name.removeprefix("failed-") for file in scratch.folder.glob("failed-*")}
+        if wanted <= failed | set(scratch.read()["key"]):
+            break
+        time.sleep(0.5)
+    for file in scratch.folder.glob("failed-*"):
+        file.unlink()  # failed rows are tried again on the next run
+
+
+def _log(scratch: Scratch, stage: str, rows: int, tokens: int, seconds: float) -> None:
+    """Throughput of the last run, beside the results: it is no part of them, so it stays out of DVC."""
+    speed = {"stage": stage, "rows": rows, "tokens": tokens, "seconds": round(seconds, 2)}
+    write_json(scratch.folder.parent / "last-run.json", speed | {"tokens_per_second": round(tokens / seconds, 1)})

@@ -1,0 +1,89 @@
+"""Finished rows of model work, outside every DVC output, so that no kill, `dvc repro` or `dvc exp run` loses them.
+
+One folder per (stage, settings); in it segments: parquet files that are written whole and never changed. A row's key is a
+hash of what its result depends on, so a key that is present is done, whoever computed it and whenever.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from kun.errors import Busy
+from kun.schemas import Schema
+
+COMPACT_AT = 256  # segments, after which reading them costs more than joining them
+
+
+def content_key(value: Any) -> str:
+    """32 hex digits over a JSON value; mappings in key order."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+class Scratch:
+    """Results of one stage under one set of settings."""
+
+    def __init__(self, root: Path, stage: str, settings: Mapping[str, Any], schema: Schema) -> None:
+        """`settings` is everything but the row that a result depends on; `schema` has a `key` column and the results."""
+        self.folder = root / "work" / stage / content_key(dict(settings))[:16]
+        self.schema = {"key": pl.String} | schema
+        self.folder.mkdir(parents=True, exist_ok=True)
+        settings_file = self.folder / "settings.json"
+        if not settings_file.exists():
+            settings_file.write_text(json.dumps(dict(settings), ensure_ascii=False, indent=2), encoding="utf-8")
+
+    def read(self) -> pl.DataFrame:
+        """Every finished row, one per key."""
+        segments = sorted(self.folder.glob("seg-*.parquet"))
+        if not segments:
+            return pl.DataFrame(schema=self.schema)
+        return pl.read_parquet(segments).unique("key", keep="first", maintain_order=True)
+
+    def append(self, rows: pl.DataFrame) -> None:
+        """Add finished rows as a segment that appears whole, safe on disk before it has a name."""
+        frame = rows.select([pl.col(name).cast(dtype) for name, dtype in self.schema.items()])
+        temporary = self.folder / f".{uuid.uuid4().hex}.tmp"
+        try:
+            with temporary.open("wb") as file:
+                frame.write_parquet(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self.folder / f"seg-{uuid.uuid4().hex}.parquet")  # noqa: PTH105
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def compact(self) -> None:
+        """Join many segments into one. A kill in between leaves rows twice, which `read` and keys make harmless."""
+        segments = sorted(self.folder.glob("seg-*.parquet"))
+        if len(segments) >= COMPACT_AT:
+            self.append(pl.read_parquet(segments).unique("key", keep="first", maintain_order=True))
+            for segment in segments:
+                segment.unlink()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the only right to plan this work; Busy when another process has it.
+
+        The lock dies with its holder. A stage can outlive a killed `dvc repro`, so the second run must not join it.
+        """
+        with (self.folder / "lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise Busy(
+                    f"{self.folder.parent.name}: process {holder} is at the same work; wait for it or stop it, then run again"
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
