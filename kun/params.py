@@ -150,7 +150,13 @@ class TrainTask:
     """What one of the two models learns."""
 
     epochs: Positive
-    tasks: list[Literal["label", "answer", "judge", "polish"]]
+    tasks: dict[str, int]
+    """label, answer, judge or polish -> examples of an epoch; 0: one for each seed."""
+
+    def __post_init__(self) -> None:
+        for task in self.tasks:
+            if task not in ("label", "answer", "judge", "polish"):
+                raise ValueError(f"unknown task `{task}`; known tasks: label, answer, judge, polish")
 
 
 @dataclass(frozen=True)

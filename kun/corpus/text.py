@@ -23,7 +23,7 @@ _NOT_BARE = re.compile(r"[\W_]+")
 
 
 def _translation() -> dict[int, str | None]:
-    """Character map of `normalise`: width variants, Kangxi radicals and spaces to the usual form, invisibles to nothing.
+    """Character map of `normalise`: width variants, Kangxi radicals and spaces to their usual form, invisibles away.
 
     NFKC as a whole would also turn 10² into 102 and ① into 1, so only these ranges take part. Lone surrogates, which
     JSON escapes can smuggle in and UTF-8 cannot hold, become U+FFFD.
@@ -97,6 +97,10 @@ def language(text: pl.Expr) -> pl.Expr:
     """
     kana = share_of(text, r"[\p{Hiragana}\p{Katakana}&&\p{L}]", LETTER)
     chinese = (cjk_share(text) >= 0.5) & (kana < 0.1)
-    return pl.when(chinese).then(pl.lit("zh")).when(share_of(text, "[A-Za-z]", LETTER) >= 0.5).then(
-        pl.lit("en")
-    ).otherwise(pl.lit("other"))
+    return (
+        pl.when(chinese)
+        .then(pl.lit("zh"))
+        .when(share_of(text, "[A-Za-z]", LETTER) >= 0.5)
+        .then(pl.lit("en"))
+        .otherwise(pl.lit("other"))
+    )

@@ -3,17 +3,19 @@
 import html
 import re
 from html.entities import html5
+from itertools import pairwise
+from textwrap import dedent
 
 CJK = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 
 _BLOCK = (
-    "address article aside blockquote body br caption center col colgroup dd div dl dt fieldset figcaption figure footer "
-    "form h1 h2 h3 h4 h5 h6 head header hr html iframe li link main meta nav ol option p pre section select table tbody "
-    "td textarea tfoot th thead title tr ul video audio"
+    "address article aside audio blockquote body br caption center col colgroup dd div dl dt fieldset figcaption "
+    "figure footer form h1 h2 h3 h4 h5 h6 head header hr html iframe li link main meta nav ol option p pre section "
+    "select table tbody td textarea tfoot th thead title tr ul video"
 )
 _INLINE = (
-    "a abbr acronym b bdi bdo big button cite code del dfn em font i img input ins kbd label mark nobr o:p q s samp small "
-    "source span strike strong style script sub sup tt u var wbr"
+    "a abbr acronym b bdi bdo big button cite code del dfn em font i img input ins kbd label mark nobr o:p q s samp "
+    "script small source span strike strong style sub sup tt u var wbr"
 )
 _ATTRIBUTE = r"""\s+[A-Za-z_:@][\w:.@-]*\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>]+)"""
 
@@ -23,10 +25,11 @@ def _tag(names: str) -> re.Pattern[str]:
     return re.compile(rf"</?(?:{'|'.join(names.split())})(?:{_ATTRIBUTE})*\s*/?>", re.IGNORECASE)
 
 
+_WIDE = re.compile(rf"[{CJK}\u3000-\u303f\uff01-\uff5e]")
 _BLOCK_TAG, _INLINE_TAG = _tag(_BLOCK), _tag(_INLINE)
 _CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.DOTALL)
 _UNSEEN = re.compile(
-    r"<!--.*?-->|<(script|style)\b[^<>]*>.*?</\1>"
+    r"<!--.*?-->|<!DOCTYPE[^<>]*>|<(script|style|noscript|head)\b[^<>]*>.*?</\1\s*>"
     r"|<(\w+)\s[^<>]*(?:display:\s*none|class=[\"'](?:nav|menu|breadcrumb|footer)\b)[^<>]*>.*?</\2>",
     re.DOTALL | re.IGNORECASE,
 )
@@ -34,6 +37,8 @@ _FORUM_CODE = re.compile(
     r"\[img[^\]\n]*\][^\[\n]*\[/img\]|\[/?(?:b|i|u|s|url|quote|size|color|font|align|list|code)(?:=[^\]\n]*)?\]",
     re.IGNORECASE,
 )
+_GAP = re.compile(r"\n\s*\n\s*")  # between blocks HTML allows any white space, and shows one
+_LAYOUT_SPACE = re.compile(rf"(?<=[{CJK}，。、；：！？”）])\u00a0+(?=[{CJK}“（])")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|([A-Za-z][A-Za-z0-9]{1,31}));")
 
 
@@ -51,20 +56,23 @@ def strip_markup(text: str) -> str:
 
 def _strip_piece(text: str) -> str:
     text = _FORUM_CODE.sub("", _UNSEEN.sub("", text))
-    text = _INLINE_TAG.sub("", _BLOCK_TAG.sub("\n", text))
-    return _ENTITY.sub(lambda found: _character(found[0], found[1]), text)
+    parted, tags = _BLOCK_TAG.subn("\n", text)
+    text = _INLINE_TAG.sub("", _GAP.sub("\n\n", parted) if tags else parted)
+    text = _ENTITY.sub(lambda found: _character(found[0], found[1]), text)
+    return _LAYOUT_SPACE.sub("", text)
 
 
 def _character(entity: str, name: str | None) -> str:
     return html.unescape(entity) if name is None or f"{name};" in html5 else entity
 
 
-MIN_WRAP = 15
-"""Characters: nobody wraps prose narrower, while verses and list items are."""
+MIN_WRAP = 30
+"""Columns (an ideograph takes two): nobody wraps prose narrower, while verses and list items are."""
 
-_BREAK = re.compile(rf"[{CJK}，、；：“（《A-Za-z0-9][\n][{CJK}”）》，。、；：！？A-Za-z0-9]")
-_WORD = re.compile(r"[A-Za-z0-9]")
-_STOP = re.compile(r"[。！？，]")
+_UNFINISHED = re.compile(r"[^。！？…!?；：:|]$")
+_NEW_ITEM = re.compile(r"\s|[-*+•·>#|]|[(（]?(?:\d{1,2}|[一二三四五六七八九十]{1,3})[.、)）]")
+_ASCII_EDGE = re.compile(r"[!-~]")
+_CHINESE_STOP = re.compile(r"[。！？，]")
 
 
 def join_wrapped(text: str) -> str:
@@ -75,22 +83,27 @@ def join_wrapped(text: str) -> str:
 def _join_block(block: str) -> str:
     """Join lines if most but the last are cut inside a sentence at about the same width, at least MIN_WRAP.
 
-    A line counts as cut when it is 80% as wide as the widest and neither it ends nor the next one begins like a sentence
-    or a paragraph.
+    A line counts as cut when it is 80% as wide as the widest, does not end like a sentence, and the next one does not
+    begin like a paragraph or list item. An indent that all lines share goes.
     """
-    lines = block.split("\n")
-    width = max(map(len, lines))
+    first, *rest = block.split("\n")
+    lines = [first.strip(), *dedent("\n".join(rest)).split("\n")]
+    widths = [_columns(line) for line in lines]
     cut = [
-        len(line) >= 0.8 * width and _BREAK.fullmatch(f"{line[-1:]}\n{following[:1]}") is not None
-        for line, following in zip(lines, lines[1:], strict=False)
+        width >= 0.8 * max(widths) and bool(_UNFINISHED.search(line)) and not _NEW_ITEM.match(following)
+        for width, (line, following) in zip(widths, pairwise(lines), strict=False)
     ]
-    if width < MIN_WRAP or sum(cut) < max(1, 0.6 * len(cut)) or not _STOP.search(block):
+    if max(widths) < MIN_WRAP or sum(cut) < max(1, 0.6 * len(cut)) or not _CHINESE_STOP.search(block):
         return block
     joined = lines[0]
     for is_cut, line in zip(cut, lines[1:], strict=True):
-        words = _WORD.match(joined[-1:]) and _WORD.match(line)
+        words = _ASCII_EDGE.match(joined[-1:]) and _ASCII_EDGE.match(line)
         joined += (" " if words else "") + line if is_cut else "\n" + line
     return joined
+
+
+def _columns(line: str) -> int:
+    return len(line) + len(_WIDE.findall(line))
 
 
 _NUMBER_BEFORE, _NUMBER_AFTER = r"(?<![\d.])", r"(?![\d]|\.\d)"

@@ -1,11 +1,12 @@
 """The default backend: transformers on one device per process."""
 
 import ctypes
+import functools
 import hashlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache
@@ -13,9 +14,29 @@ from transformers.utils import logging
 
 from kun.engine.base import Completion, Sampling, TokenLoss
 from kun.engine.tokens import TokenizerFile
-from kun.errors import ModelError
+from kun.errors import ModelError, OutOfMemory
+
+T = TypeVar("T")
 
 HEAD_ROWS = 256  # positions that get logits at a time: 256 x 262,144 x 4 bytes = 256 MB for Gemma's vocabulary
+
+
+def _fits_or_says_so(method: Callable[..., T]) -> Callable[..., T]:
+    """Turn the out-of-memory errors of devices and of the processor's allocator into OutOfMemory."""
+
+    @functools.wraps(method)
+    def wrapped(*args: Any, **kwargs: Any) -> T:
+        try:
+            return method(*args, **kwargs)
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            raise OutOfMemory(str(error).splitlines()[0]) from None
+        except RuntimeError as error:
+            if "DefaultCPUAllocator" in str(error):
+                raise OutOfMemory(str(error).splitlines()[0]) from None
+            raise
+
+    return wrapped
 
 
 class HFModel:
@@ -45,6 +66,7 @@ class HFModel:
         """Tokens of each text."""
         return self.tokens.count(texts)
 
+    @_fits_or_says_so
     @torch.inference_mode()
     def generate(self, prompts: Sequence[str], sampling: Sampling) -> list[Completion]:
         """Complete prompts as one batch; rows that end leave the batch, so the longest holds nobody's memory."""
@@ -80,6 +102,7 @@ class HFModel:
             positions = positions[:, -1:] + 1
         return [self._completion(ids, reason) for ids, reason in zip(written, finish, strict=True)]
 
+    @_fits_or_says_so
     @torch.inference_mode()
     def choices(self, prompts: Sequence[str], choices: Sequence[str]) -> list[list[float]]:
         """Summed log-probability of each choice; the tokens that all prompts begin with are computed once."""
@@ -93,6 +116,7 @@ class HFModel:
         width = len(tails)
         return [[-loss for loss in sums[start : start + width]] for start in range(0, len(sums), width)]
 
+    @_fits_or_says_so
     @torch.inference_mode()
     def losses(self, pairs: Sequence[tuple[str, str]]) -> list[TokenLoss]:
         """Loss of each (context, continuation)."""

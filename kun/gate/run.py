@@ -30,12 +30,12 @@ def check(project: Project, dataset: str, params: Check) -> dict[str, Any]:
         near = difflib.get_close_matches(dataset, DATASETS, n=1)
         hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(DATASETS)}"
         raise KunError(f"no dataset `{dataset}`; {hint}")
-    source = project.root / "expectations" / f"{dataset}.json"
-    suite = load_suite(source, dataset)
     result = project.check(dataset)
     page = result.with_suffix(".html")
     for stale in (result, page):
         stale.unlink(missing_ok=True)  # no old pass may survive a check that ends in an error
+    source = project.root / "expectations" / f"{dataset}.json"
+    suite = load_suite(source, dataset)
     paths = shards(project.dataset(dataset))
     problem = _misfit(paths, DATASETS[dataset])
     facts = Facts({}, {}) if problem else gather(project, suite, params.max_examples)

@@ -66,7 +66,7 @@ def training(project: Project) -> list[Facts]:
 
 
 def gates(project: Project) -> list[Facts]:
-    """For each gate that has run `dataset`, `passed`, and how many `expectations` it has and `skipped`, by dataset name."""
+    """For each gate that has run: `dataset`, `passed`, and how many `expectations` it has and `skipped`."""
     found = []
     for path in sorted((project.root / "reports" / "checks").glob("*.json")):
         result = read_json(path) or {}

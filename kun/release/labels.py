@@ -1,5 +1,7 @@
 """The words of the report, one dictionary a language; all have the same keys."""
 
+from kun.release.plots import SUMMARY
+
 Labels = dict[str, str]
 
 ENGLISH: Labels = {
@@ -27,7 +29,7 @@ ENGLISH: Labels = {
     "by_source_lead": "Rows kept at each stage; – where a stage did not record sources.",
     "source": "source",
     "reasons": "Why rows left",
-    "reasons_lead": "The most frequent reasons of each stage, with examples. `kun explain ID` tells one row's story.",
+    "reasons_lead": "The most frequent reasons of each stage, with examples. All of them lie in data/rejects/.",
     "reason": "reason",
     "rows": "rows",
     "value": "value",
@@ -42,6 +44,7 @@ ENGLISH: Labels = {
     "support": "Support of all polished answers",
     "ppl": "Perplexity of a text under the base model",
     "characters": "characters",
+    "summary": SUMMARY,
     "no_unit": "",
     "samples": "Pairs, drawn at random",
     "samples_lead": "The same draw for the same data. The raw text is on the left, the polished answer on the right.",
@@ -108,9 +111,9 @@ CHINESE: Labels = {
     "by_source_lead": "各阶段保留的行数；– 表示该阶段没有记录来源。",
     "source": "来源",
     "reasons": "剔除原因",
-    "reasons_lead": "每个阶段最常见的原因及示例。用 `kun explain ID` 查看某一行的完整经历。",
+    "reasons_lead": "每个阶段最常见的原因及示例。全部记录见 data/rejects/。",
     "reason": "原因",
-    "rows": "行数",
+    "rows": "行",
     "value": "实际值",
     "threshold": "阈值",
     "more_reasons": "其他原因",
@@ -123,6 +126,7 @@ CHINESE: Labels = {
     "support": "全部润色回答的原文支持度",
     "ppl": "文本在基座模型下的困惑度",
     "characters": "字",
+    "summary": "共 {n} 条 · 中位数 {median} · 最大 {max} {unit}",
     "no_unit": "",
     "samples": "随机抽取的指令对",
     "samples_lead": "数据相同则抽样相同。左为原文，右为润色后的回答。",

@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape, quoteattr
 import polars as pl
 
 WIDTH = 640
+SUMMARY = "n = {n} · median {median} · max {max} {unit}"
 FONT = "system-ui, 'PingFang SC', 'Microsoft YaHei', 'Noto Sans CJK SC', sans-serif"
 
 
@@ -62,10 +63,12 @@ def histogram_svg(
     unit: str,
     bins: int = 24,
     mark: tuple[float, str] | None = None,
+    summary: str = SUMMARY,
 ) -> str:
     """Distribution in at most `bins` bars of a round width; n counts the finite values, all others are left out.
 
-    A long right tail is gathered in the last bar, labelled with ≥. `mark` is a value to draw a line at, with its label.
+    A long right tail is gathered in the last bar, labelled with ≥. `mark` is a value to draw a line at, with its label;
+    `summary` says `n`, `median`, `max` and `unit` in the reader's language.
     """
     known = sorted(value for value in values if value is not None and math.isfinite(value))
     if not known:
@@ -73,7 +76,7 @@ def histogram_svg(
     low, step, counts, gathered = _binned(known, bins)
     left, right, top, bottom = 24.0, WIDTH - 24.0, 50.0, 190.0
     wide, tall = (right - left) / len(counts), (bottom - top) / max(counts)
-    parts = [_text(0, 16, title, "title"), _text(WIDTH, 16, _summary(known, unit), "quiet", "end")]
+    parts = [_text(0, 16, title, "title"), _text(WIDTH, 16, _summary(known, unit, summary), "quiet", "end")]
     for index, count in enumerate(counts):
         start, last = low + index * step, gathered and index == len(counts) - 1
         span = f"≥ {_short(start)}" if last else f"{_short(start)} – {_short(start + step)}"
@@ -99,22 +102,18 @@ def curves_svg(curves: Mapping[str, Sequence[tuple[float, float]]], title: str) 
     left, right, top, bottom = 60.0, WIDTH - 20.0, 40.0, 190.0
     xs, ys = sorted({x for x, _ in points}), sorted(y for _, y in points)
     across, up = (xs[-1] - xs[0]) or 1.0, (ys[-1] - ys[0]) or 1.0
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return left + (x - xs[0]) / across * (right - left), bottom - (y - ys[0]) / up * (bottom - top)
+
     parts = [_text(0, 16, title, "title"), _line(left, bottom + 8, right, bottom + 8)]
-    parts += [_text(left - 8, bottom + 4, _short(ys[0]), "quiet", "end")]
-    parts += [_text(left - 8, top + 4, _short(ys[-1]), "quiet", "end")] if ys[-1] > ys[0] else []
+    parts += [_text(left - 8, place(xs[0], y)[1] + 4, _short(y), "quiet", "end") for y in sorted({ys[0], ys[-1]})]
     every = math.ceil(len(xs) / 12)
-    parts += [
-        _text(left + (x - xs[0]) / across * (right - left), bottom + 24, _short(x), "quiet", "middle")
-        for x in xs[::every]
-    ]
+    parts += [_text(place(x, ys[0])[0], bottom + 24, _short(x), "quiet", "middle") for x in xs[::every]]
     for number, (name, line) in enumerate(curves.items()):
-        at = [
-            (left + (x - xs[0]) / across * (right - left), bottom - (y - ys[0]) / up * (bottom - top)) for x, y in line
-        ]
-        parts.append(
-            f'<polyline class="{"second" if number else "first"}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in at)}"/>'
-        )
-        parts += [_dot(x, y, number, f"{name}: {_short(value)}") for (x, y), (_, value) in zip(at, line, strict=True)]
+        way = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in line))
+        parts.append(f'<polyline class="{"second" if number else "first"}" points="{way}"/>')
+        parts += [_dot(*place(*point), number, f"{name}: {_short(point[1])}") for point in line]
         parts += [_dot(WIDTH - 230 + 120 * number, 12, number, name)]
         parts += [_text(WIDTH - 220 + 120 * number, 16, name, "quiet")]
     return _svg(220, title, parts)
@@ -147,9 +146,9 @@ def _round_step(least: float, whole: bool) -> float:
     return next(factor * power for factor in factors if factor * power >= least * (1 - 1e-9))
 
 
-def _summary(known: list[float], unit: str) -> str:
+def _summary(known: list[float], unit: str, summary: str) -> str:
     median = (known[(len(known) - 1) // 2] + known[len(known) // 2]) / 2
-    return f"n = {len(known):,} · median {_short(median)} · max {_short(known[-1])} {unit}".rstrip()
+    return summary.format(n=f"{len(known):,}", median=_short(median), max=_short(known[-1]), unit=unit).rstrip()
 
 
 def _short(value: float) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from markupsafe import Markup
 
 import kun
 from kun.params import Params
@@ -62,8 +61,8 @@ def report(project: Project, params: Params) -> dict[str, float]:
     }
     for page, labels in PAGES.items():
         other = next(name for name in PAGES if name != page)
-        pictures = {name: Markup(svg) for name, svg in _pictures(found, labels).items()}  # plots.py escapes
-        text = render("report.html.j2", t=labels, other=other, stages=stage_names(labels), pictures=pictures, **values)
+        in_words = {"t": labels, "stages": stage_names(labels), "pictures": _pictures(found, labels), "other": other}
+        text = render("report.html.j2", **in_words, **values)
         write_text(project.root / "reports" / page, text)
     with replaced_folder(project.root / "reports" / "plots") as folder:
         _write_plots(found, folder)
@@ -158,12 +157,12 @@ def _samples(project: Project, pairs: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def _pictures(found: Findings, labels: Labels) -> dict[str, str]:
-    """Name -> SVG, in the order of the page: funnel, one for each distribution, training-<adapter>."""
+    """Name -> SVG, its texts escaped, in the order of the page: funnel, distributions, training-<adapter>."""
     pictures = {"funnel": funnel_svg(found.funnel, names=stage_names(labels))} if found.funnel.height else {}
     for kind, values in found.distributions.items():
         unit = labels["characters"] if kind in LENGTH_STEPS else labels["no_unit"]
         mark = (found.marks[kind], f"{labels['threshold']} {found.marks[kind]:g}") if kind in found.marks else None
-        pictures[kind] = histogram_svg(values, labels[kind], unit, mark=mark)
+        pictures[kind] = histogram_svg(values, labels[kind], unit, mark=mark, summary=labels["summary"])
     for adapter in found.training:
         curves = {labels[name]: _curve(adapter["history"], name) for name in ("train_loss", "heldout_loss")}
         drawn = {name: points for name, points in curves.items() if points}

@@ -5,7 +5,7 @@ batches give the same bytes.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from kun.tables.shards import write_json
@@ -34,12 +34,18 @@ def make_batches(costs: Mapping[str, int], batch_tokens: int, max_rows: int) -> 
 
 def resume_plan(file: Path, costs: Mapping[str, int], batch_tokens: int, max_rows: int) -> list[Batch]:
     """Batches for the missing rows `costs`: those of the kept plan that are still whole, then new ones for the rest."""
-    kept = [batch for batch in _read(file) if all(key in costs for key in batch)]
+    kept = open_batches(file, costs.keys())
     planned = {key for batch in kept for key in batch}
     rest = {key: cost for key, cost in costs.items() if key not in planned}
     batches = [*kept, *make_batches(rest, batch_tokens, max_rows)]
     write_json(file, batches)
     return batches
+
+
+def open_batches(file: Path, missing: Collection[str]) -> list[Batch]:
+    """The batches of the kept plan of which every row is still missing."""
+    plan = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+    return [batch for batch in plan if all(key in missing for key in batch)]
 
 
 def padding_share(batches: Iterable[Batch], costs: Mapping[str, int]) -> float:
@@ -49,7 +55,3 @@ def padding_share(batches: Iterable[Batch], costs: Mapping[str, int]) -> float:
         computed += len(batch) * max(costs[key] for key in batch)
         used += sum(costs[key] for key in batch)
     return 1 - used / computed if computed else 0.0
-
-
-def _read(file: Path) -> list[Batch]:
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []

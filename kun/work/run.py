@@ -13,7 +13,7 @@ from kun.errors import OutOfMemory, TooManyFailed
 from kun.params import Engine
 from kun.schemas import Schema
 from kun.tables.shards import write_json
-from kun.work.plan import Batch, padding_share, resume_plan
+from kun.work.plan import Batch, open_batches, padding_share, resume_plan
 from kun.work.progress import Progress
 from kun.work.scratch import Scratch, content_key
 
@@ -51,7 +51,7 @@ def run_task(
             _compute_missing(task, scratch, payload_of, cost_of, engine)
             scratch.compact()
     else:
-        _help_out(task, scratch, payload_of, cost_of, engine)
+        _help_out(task, scratch, payload_of, cost_of)
         return None
     joined = pl.DataFrame({"key": keys}, schema={"key": pl.String}).join(
         scratch.read(), on="key", how="left", maintain_order="left"
@@ -78,14 +78,10 @@ def _compute_missing(
     _log(scratch, task.stage, len(missing), sum(missing.values()), time.monotonic() - started)
 
 
-def _help_out(task: Task, scratch: Scratch, payloads: dict[str, Any], costs: dict[str, int], engine: Engine) -> None:
+def _help_out(task: Task, scratch: Scratch, payloads: dict[str, Any], costs: dict[str, int]) -> None:
     """Take batches from the main rank's plan until none is left."""
     _barrier()
-    done = set(scratch.read()["key"])
-    missing = {key: cost for key, cost in costs.items() if key not in done}
-    if missing:
-        # The main rank has written the plan; reading it again gives the same batches.
-        batches = resume_plan(scratch.folder / "plan.json", missing, engine.batch_tokens, engine.max_rows)
+    if batches := open_batches(scratch.folder / "plan.json", set(costs) - set(scratch.read()["key"])):
         _work(task, scratch, batches, payloads, costs, None)
 
 
@@ -98,8 +94,8 @@ def _work(
     progress: Progress | None,
 ) -> None:
     compute = task.load()
-    for number, batch in enumerate(batches):
-        if not _claim(scratch.folder / f"claim-{number}"):
+    for batch in batches:
+        if not _claim(scratch.folder / f"claim-{batch[0]}"):
             continue
         for part, results in _compute_in_parts(compute, batch, payloads):
             if results:

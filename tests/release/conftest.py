@@ -45,19 +45,18 @@ def pairs() -> pl.DataFrame:
             "id": "b2",
             "instruction": "疫苗为什么有效？",
             "input": None,
-            "output": "它让身体记住病原体。",
+            "output": "它让身体认识病原体了。",
             "source": "forum",
         },
     ]
     scores = [(0.9, 0.5, 0.8), (0.6, 0.2, 0.5), (0.75, 0.2, 0.8)]
-    frame = pl.DataFrame(
+    return pl.DataFrame(
         [
             row | {"method": "kun", "licence": "CC0-1.0", "p_good": p_good, "copy_rate": copied, "support": support}
             for row, (p_good, copied, support) in zip(rows, scores, strict=True)
         ],
         schema=PAIR,
     )
-    return frame
 
 
 @pytest.fixture

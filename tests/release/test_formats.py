@@ -9,7 +9,7 @@ from kun.params import Params
 from kun.release.formats import dataset_info, write_formats
 
 PROMPTS = ["什么是驿站？", "翻译下面的句子\n山高水长", "疫苗为什么有效？"]
-ANSWERS = ["驿站是古代传递公文的处所。", "高山\n流水“长存”。", "它让身体记住病原体。"]
+ANSWERS = ["驿站是古代传递公文的处所。", "高山\n流水“长存”。", "它让身体认识病原体了。"]
 IDS = ["c3", "a1", "b2"]
 
 

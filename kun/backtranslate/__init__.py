@@ -1,0 +1,1 @@
+"""The Kun method: label, judge, polish, and the rules between."""

@@ -1,0 +1,91 @@
+"""Step 3 of Kun: rules on the generated instructions."""
+
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+
+from kun.backtranslate import phrases
+from kun.backtranslate.measures import longest_common, repeated_unit
+from kun.corpus.decontaminate import EvalGrams
+from kun.corpus.minhash import near_duplicates
+from kun.params import Instructions
+from kun.project import Project
+from kun.tables.ledger import close_stage, rejects
+from kun.tables.rules import Rule, split_by_rules
+from kun.tables.shards import read_dataset
+
+SHINGLE = 3  # characters; instructions are short
+PERMUTATIONS = 128
+
+
+def instructions(project: Project, params: Instructions, evals: EvalGrams) -> dict[str, Any]:
+    """Trim and filter data/labelled; data/instructions. `evals` are checked once more, for a model can recite them."""
+    labelled = read_dataset(project.dataset("labelled"))
+    texts = read_dataset(project.dataset("corpus"), ["id", "text", "source"])
+    rows = with_features(labelled.join(texts, on="id", how="left", maintain_order="left"), evals)
+    split = split_by_rules(rows, rules(params))
+    unique, repeated = _without_near_duplicates(split.kept, params)
+    dropped = [rejects(part, "instructions", excerpt="instruction") for part in (split.dropped, repeated)]
+    return close_stage(project, "instructions", "instructions", labelled.height, unique, dropped)
+
+
+def with_features(rows: pl.DataFrame, evals: EvalGrams) -> pl.DataFrame:
+    """Trim the instruction and add what the rules look at; no other field changes."""
+    rows = rows.with_columns(pl.col("instruction").map_elements(str.strip, return_dtype=pl.String))
+    pairs = list(rows.select("instruction", "text").iter_rows())
+    return rows.with_columns(
+        found_marker=_found(rows, lambda text: _match(phrases.TEMPLATE_MARKERS, text)),
+        found_dangling=_found(rows, lambda text: _match(phrases.DANGLING, text)),
+        found_keyword=_found(rows, lambda text: _match(phrases.KEYWORDS, text)),
+        found_mode=_found(rows, lambda text: _match(phrases.OTHER_MODES, text)),
+        found_repeat=_found(rows, lambda text: repeated_unit(text, 3)),
+        found_eval=_found(rows, lambda text: evals.overlap(text) or ""),
+        copied=pl.Series([longest_common(i, t or "") / max(len(i), 1) for i, t in pairs], dtype=pl.Float64),
+        length=pl.col("instruction").str.len_chars(),
+    )
+
+
+def rules(params: Instructions) -> dict[str, Rule]:
+    """Named rules, cheapest explanation first."""
+    dangling = "found_dangling" if params.dangling == "anchored" else "found_keyword"
+    return {
+        "empty_output": Rule(pl.col("finish") != "empty", pl.col("finish"), "not empty"),
+        "cut_off": Rule(pl.col("finish") == "stop", pl.col("finish"), "stop"),
+        "instruction_too_short": Rule(pl.col("length") >= params.min_chars, pl.col("length"), params.min_chars),
+        "instruction_too_long": Rule(pl.col("length") <= params.max_chars, pl.col("length"), params.max_chars),
+        "template_marker": _absent("found_marker"),
+        "dangling_reference": _absent(dangling),
+        "other_modality": _absent("found_mode"),
+        "repetition": _absent("found_repeat"),
+        "copied_from_text": Rule(
+            pl.col("copied") <= params.max_copied_share, pl.col("copied").round(3), params.max_copied_share
+        ),
+        "contaminated": _absent("found_eval"),
+    }
+
+
+def _absent(column: str) -> Rule:
+    return Rule(pl.col(column) == "", pl.col(column), "none")
+
+
+def _match(pattern: Any, text: str) -> str:
+    found = pattern.search(text)
+    return found.group() if found else ""
+
+
+def _found(rows: pl.DataFrame, find: Callable[[str], str]) -> pl.Series:
+    return pl.Series([find(text) for text in rows["instruction"]], dtype=pl.String)
+
+
+def _without_near_duplicates(rows: pl.DataFrame, params: Instructions) -> tuple[pl.DataFrame, pl.DataFrame]:
+    found = near_duplicates(rows["instruction"].to_list(), SHINGLE, PERMUTATIONS, params.dup_threshold, params.seed)
+    ids = rows["id"].to_list()
+    value = {drop: f"jaccard {jaccard:.3f} with {ids[kept]}" for drop, kept, jaccard in found}
+    marked = rows.with_columns(
+        reason=pl.lit("near_duplicate"),
+        value=pl.Series([value.get(index) for index in range(rows.height)], dtype=pl.String),
+        threshold=pl.lit(str(params.dup_threshold)),
+    )
+    repeated = pl.col("value").is_not_null()
+    return marked.filter(~repeated), marked.filter(repeated)

@@ -1,0 +1,113 @@
+"""Step 4 of Kun: the chat model as a strict judge of instructions. Scores only; thresholds apply later.
+
+`verdict` compares the log-probabilities of the two verdict strings, so no reply has to be parsed. `sampled` (the paper) and
+`pair_score` (Humpback) generate and parse; a reply that does not parse is counted as unparsable, never guessed.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from kun.engine.base import Sampling
+from kun.params import Engine, Judge
+from kun.project import Project
+from kun.prompts import render
+from kun.tables.ledger import close_stage, rejects
+from kun.tables.shards import read_dataset
+from kun.work.stage import ModelStage, split_finished, within_context, within_limit
+
+GOOD, BAD = "【好】", "【差】"
+SCORE = re.compile(r"(?:评分|score)\s*[:：]\s*(\d+)\s*(?:分|/\s*5)?\s*[。.]?\s*$", re.IGNORECASE)
+
+
+def judge_prompt(instruction: str, lang: str) -> str:
+    """The judge's user turn, in training and in use: the rubric first, so that its keys and values are shared."""
+    return render("judge", lang, instruction=instruction)
+
+
+def judge(project: Project, params: Judge, engine: Engine) -> dict[str, Any] | None:
+    """Score data/instructions; data/judged. None on helper ranks."""
+    rows = read_dataset(project.dataset("instructions"))
+    texts = read_dataset(project.dataset("corpus"), ["id", "text", "source"])
+    rows = rows.join(texts, on="id", how="left", maintain_order="left")
+    stage = ModelStage(project, "judge", engine, adapter="chat")
+    chosen, beyond = within_limit(rows, params.limit)
+    prompts = [stage.tokens.chat(_message(row, params)) for row in chosen.iter_rows(named=True)]
+    fitting, too_long = within_context(chosen, prompts, stage.tokens, engine.context - params.max_new_tokens)
+    scores = _scores(stage, fitting["prompt"].to_list(), params)
+    if scores is None:
+        return None
+    done, failed = split_finished(fitting, scores)
+    return close_stage(
+        project,
+        "judge",
+        "judged",
+        rows.height,
+        done,
+        [
+            rejects(beyond, "judge", excerpt="instruction"),
+            rejects(too_long, "judge", excerpt="instruction"),
+            rejects(failed, "judge", status="failed", excerpt="instruction"),
+        ],
+        unparsable=done.filter(pl.col("verdict") == "unparsable").height,
+    )
+
+
+def verdict_scores(stage: ModelStage, prompts: Sequence[str]) -> pl.DataFrame | None:
+    """p_good, verdict and margin of rendered prompts from the log-probabilities of the two verdicts."""
+    scored = stage.choices(prompts, [GOOD, BAD])
+    if scored is None:
+        return None
+    margin = pl.col("log_probabilities").list.get(0) - pl.col("log_probabilities").list.get(1)
+    return scored.select(
+        p_good=1 / (1 + (-margin).exp()),
+        verdict=pl.when(margin.is_null()).then(None).when(margin >= 0).then(pl.lit("good")).otherwise(pl.lit("bad")),
+        margin=margin,
+        reply=pl.when(margin.is_not_null()).then(pl.lit("")),
+    )
+
+
+def parse_verdict(reply: str) -> float | None:
+    """1.0 for 【好】 alone, 0.0 for 【差】 alone; both or neither is unparsable (the paper drops all but the first)."""
+    good, bad = GOOD in reply, BAD in reply
+    return None if good == bad else float(good)
+
+
+def parse_score(reply: str) -> float | None:
+    """Score / 5 from the last line; None when it states no score of 1..5."""
+    lines = reply.strip().splitlines()
+    found = SCORE.search(lines[-1]) if lines else None
+    return int(found.group(1)) / 5 if found and 1 <= int(found.group(1)) <= 5 else None
+
+
+def _message(row: dict[str, Any], params: Judge) -> str:
+    if params.mode == "pair_score":
+        return render("pair_score", params.lang, instruction=row["instruction"], text=row["text"])
+    return judge_prompt(row["instruction"], params.lang)
+
+
+def _scores(stage: ModelStage, prompts: list[str], params: Judge) -> pl.DataFrame | None:
+    if params.mode == "verdict":
+        return verdict_scores(stage, prompts)
+    replies = stage.generate(prompts, Sampling(params.max_new_tokens, params.temperature, seed=params.seed))
+    if replies is None:
+        return None
+    parse = parse_verdict if params.mode == "sampled" else parse_score
+    values = [None if reply is None else parse(reply) for reply in replies["text"]]
+    return pl.DataFrame(
+        {
+            "p_good": values,
+            "verdict": [_named(value, reply) for value, reply in zip(values, replies["text"], strict=True)],
+            "margin": [None] * len(values),
+            "reply": replies["text"],
+        },
+        schema={"p_good": pl.Float64, "verdict": pl.String, "margin": pl.Float64, "reply": pl.String},
+    )
+
+
+def _named(value: float | None, reply: str | None) -> str | None:
+    if reply is None:
+        return None
+    return "unparsable" if value is None else "good" if value >= 0.5 else "bad"

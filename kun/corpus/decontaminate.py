@@ -1,0 +1,107 @@
+"""data/deduped -> data/decontaminated: nothing of an evaluation set may be trained on."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from kun.corpus.readers import Reject, objects
+from kun.corpus.text import bare
+from kun.errors import InputError
+from kun.params import Decontaminate
+from kun.project import Project
+from kun.tables.ledger import close_stage, rejects
+from kun.tables.shards import read_dataset
+
+STAGE = "decontaminate"
+
+MIN_WHOLE = 8
+"""Letters and digits of the shortest field that counts; shorter ones ("是", "北京") stand in any text."""
+
+
+class EvalGrams:
+    """Every run of `ngram` letters and digits of an evaluation set; a field shorter than that is matched whole."""
+
+    def __init__(self, items: Iterable[tuple[str, str]], ngram: int) -> None:
+        """`items` are (evaluation id, text of a field)."""
+        self._ngram = ngram
+        self._owners: dict[str, str] = {}
+        self.ids: set[str] = set()
+        for eval_id, text in items:
+            self.ids.add(eval_id)
+            letters = bare(text)
+            size = min(ngram, len(letters))
+            if size >= min(MIN_WHOLE, ngram):
+                for start in range(len(letters) - size + 1):
+                    self._owners.setdefault(letters[start : start + size], eval_id)
+        self._sizes = sorted({len(gram) for gram in self._owners}, reverse=True)
+
+    def overlap(self, text: str) -> str | None:
+        """The first span that `text` shares with an evaluation item, as long as it goes on; None when there is none."""
+        letters = bare(text)
+        for size in self._sizes:
+            for start in range(len(letters) - size + 1):
+                if letters[start : start + size] in self._owners:
+                    return letters[start : self._end(letters, start, size)]
+        return None
+
+    def owner(self, span: str) -> str:
+        """Id of the evaluation item that a span of `overlap` comes from."""
+        return self._owners[span[: self._ngram]]
+
+    def _end(self, letters: str, start: int, size: int) -> int:
+        while letters[start + 1 : start + 1 + size] in self._owners and start + 1 + size <= len(letters):
+            start += 1
+        return start + size
+
+
+def load_evals(folder: Path, fields: Sequence[str], ngram: int) -> EvalGrams:
+    """Read all .jsonl and .jsonl.gz files below `folder`; none is fine.
+
+    Raises InputError for a line that cannot be read: an evaluation item passed over would be trained on.
+    """
+    return EvalGrams(_items(folder, fields), ngram)
+
+
+def decontaminate(project: Project, params: Decontaminate) -> dict[str, Any]:
+    """Drop texts that share a run of `ngram` characters with an evaluation item; returns the counts."""
+    texts = read_dataset(project.dataset("deduped"))
+    evals = load_evals(project.root / params.path, params.fields, params.ngram)
+    spans = [evals.overlap(text) for text in texts["text"]]
+    marked = texts.with_columns(
+        value=pl.Series([span and f"{span} ({evals.owner(span)})" for span in spans], dtype=pl.String),
+        reason=pl.lit("contaminated"),
+        threshold=pl.lit(f"< {params.ngram} characters in a row"),
+    )
+    clean = pl.col("value").is_null()
+    return close_stage(
+        project,
+        STAGE,
+        "decontaminated",
+        texts.height,
+        marked.filter(clean),
+        [rejects(marked.filter(~clean), STAGE)],
+        eval_items=len(evals.ids),
+    )
+
+
+def _items(folder: Path, fields: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for path in sorted([*folder.rglob("*.jsonl"), *folder.rglob("*.jsonl.gz")]):
+        for item in objects(path, path.relative_to(folder).as_posix()):
+            if isinstance(item, Reject):
+                raise InputError(f"{folder}/{item.origin}: {item.reason} ({item.value}); mend or remove this line")
+            origin, record = item
+            eval_id = str(record.get("id", origin))
+            for field in fields:
+                for text in _strings(record.get(field)):
+                    yield eval_id, text
+
+
+def _strings(value: object) -> Iterator[str]:
+    """The strings of a field, which may be a list of choices or turns."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _strings(part)

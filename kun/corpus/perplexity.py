@@ -1,0 +1,64 @@
+"""How surprising each text is to the base model, and which texts lie in the band that goes on to the models."""
+
+from typing import Any
+
+import polars as pl
+
+from kun.params import Corpus, Engine, Perplexity
+from kun.project import Project
+from kun.tables.ledger import close_stage, rejects
+from kun.tables.rules import Rule, split_by_rules
+from kun.tables.shards import read_dataset
+from kun.work.stage import ModelStage, split_finished
+
+
+def perplexity(project: Project, params: Perplexity, engine: Engine) -> dict[str, Any] | None:
+    """Score every decontaminated text under the base model; data/perplexity. None on helper ranks.
+
+    The loss is per token over the leading `max_tokens` tokens (0: all), so long and short texts compare.
+    """
+    texts = read_dataset(project.dataset("decontaminated"))
+    stage = ModelStage(project, "perplexity", engine, adapter=None)
+    leading = [_leading(text, n, params.max_tokens) for text, n in texts.select("text", "n_tokens").iter_rows()]
+    losses = stage.losses([("", text) for text in leading])
+    if losses is None:
+        return None
+    scored, failed = split_finished(texts, losses.rename({"n_tokens": "n_scored"}))
+    mean = pl.col("total") / pl.col("n_scored")
+    return close_stage(
+        project,
+        "perplexity",
+        "perplexity",
+        texts.height,
+        scored.with_columns(loss=mean, ppl=mean.exp()),
+        [rejects(failed, "perplexity", status="failed")],
+    )
+
+
+def corpus(project: Project, params: Corpus) -> dict[str, Any]:
+    """Keep the texts inside the perplexity band of their source, up to `limit`; data/corpus."""
+    texts = read_dataset(project.dataset("decontaminated"))
+    scores = read_dataset(project.dataset("perplexity"), ["id", "ppl"])
+    scored = texts.join(scores, on="id", how="left", maintain_order="left")
+    split = split_by_rules(scored, band_rules(params))
+    return close_stage(project, "corpus", "corpus", texts.height, split.kept, [rejects(split.dropped, "corpus")])
+
+
+def band_rules(params: Corpus) -> dict[str, Rule]:
+    """Percentiles per source, because 10 is low for news and high for recipes; the limit counts rows that pass."""
+    enough = pl.len().over("source") >= params.min_rows
+    low = pl.col("ppl").quantile(params.low_percentile).over("source")
+    high = pl.col("ppl").quantile(params.high_percentile).over("source")
+    inside = (pl.col("ppl") >= low) & (pl.col("ppl") <= high)
+    place = pl.when(inside | ~enough).then(pl.col("id")).rank("ordinal")
+    rules = {
+        "perplexity_unknown": Rule(pl.col("ppl").is_not_null(), pl.lit("")),
+        "perplexity_low": Rule((pl.col("ppl") >= low) | ~enough, pl.col("ppl").round(2), params.low_percentile),
+        "perplexity_high": Rule((pl.col("ppl") <= high) | ~enough, pl.col("ppl").round(2), params.high_percentile),
+    }
+    return rules | ({"limit": Rule(place <= params.limit, place, params.limit)} if params.limit else {})
+
+
+def _leading(text: str, n_tokens: int, max_tokens: int) -> str:
+    """The part of a text that holds about `max_tokens` tokens, cut by characters in proportion."""
+    return text if not max_tokens or n_tokens <= max_tokens else text[: max(1, len(text) * max_tokens // n_tokens)]

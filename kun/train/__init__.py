@@ -1,0 +1,1 @@
+"""Training the label model and the chat model from the seeds."""

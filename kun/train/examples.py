@@ -1,0 +1,96 @@
+"""What the two models are trained on: (prompt, target) pairs, rendered by the functions that inference uses."""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from kun.backtranslate.judge import BAD, GOOD, judge_prompt
+from kun.backtranslate.label import label_prompt
+from kun.backtranslate.polish import polish_prompt
+from kun.engine.tokens import TokenizerFile
+from kun.params import TrainTask
+from kun.prompts import render
+from kun.train.corrupt import CORRUPTIONS, cluttered
+
+IGNORED = -100  # torch's ignore_index: no loss on source tokens
+
+
+@dataclass(frozen=True)
+class Example:
+    """One user turn and the reply to learn."""
+
+    task: str
+    prompt: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Token ids, and labels of the same length: IGNORED on the source, the ids themselves on target and end token."""
+
+    input_ids: list[int]
+    labels: list[int]
+
+
+def build_examples(seeds: pl.DataFrame, params: TrainTask, lang: str, seed: int) -> list[Example]:
+    """Examples of all tasks, in a seeded order; a task with a positive number takes that many, 0 means all seeds."""
+    rng = random.Random(seed)
+    examples: list[Example] = []
+    for task, wanted in params.tasks.items():
+        rows = seeds.to_dicts()
+        rng.shuffle(rows)
+        made = _MAKERS[task](rows, lang, rng)
+        examples += [example for example, _ in zip(made, range(wanted or len(rows)), strict=False)]
+    rng.shuffle(examples)
+    return examples
+
+
+def encode(example: Example, tokens: TokenizerFile, end_token: str) -> Encoded:
+    """Template, prompt, target and end token; exactly what the model sees and has to write in use."""
+    source, target = tokens.encode([tokens.chat(example.prompt), example.target])
+    end = tokens.id_of(end_token)
+    assert end is not None, "the pinned base names an end token of its own vocabulary"
+    return Encoded([*source, *target, end], [IGNORED] * len(source) + [*target, end])
+
+
+def answer_prompt(instruction: str, given: str, lang: str) -> str:
+    """The chat model's user turn for a plain request."""
+    return render("answer", lang, instruction=instruction, input=given)
+
+
+def _label(rows: Sequence[dict[str, str]], lang: str, rng: random.Random) -> Iterator[Example]:
+    """Pairs with an input are left out: their instruction cannot be told from the answer alone."""
+    for row in rows:
+        if not row["input"]:
+            yield Example("label", label_prompt(row["output"], lang), row["instruction"])
+
+
+def _answer(rows: Sequence[dict[str, str]], lang: str, rng: random.Random) -> Iterator[Example]:
+    for row in rows:
+        yield Example("answer", answer_prompt(row["instruction"], row["input"], lang), row["output"])
+
+
+def _judge(rows: Sequence[dict[str, str]], lang: str, rng: random.Random) -> Iterator[Example]:
+    """Good and spoilt instructions in turn, the kinds of spoiling in turn."""
+    kinds = list(CORRUPTIONS.values())
+    for number, row in enumerate(rows):
+        instruction = row["instruction"]
+        if number % 2 == 0:
+            yield Example("judge", judge_prompt(instruction, lang), GOOD)
+        else:
+            yield Example("judge", judge_prompt(kinds[number // 2 % len(kinds)](instruction, rng), lang), BAD)
+
+
+def _polish(rows: Sequence[dict[str, str]], lang: str, rng: random.Random) -> Iterator[Example]:
+    """The answer in clutter and its instruction -> the answer."""
+    outputs = [row["output"] for row in rows]
+    for row in rows:
+        if not row["input"]:
+            others = [rng.choice(outputs)] if len(outputs) > 1 else []
+            text = cluttered(row["output"], [other for other in others if other != row["output"]], rng)
+            yield Example("polish", polish_prompt(text, row["instruction"], lang), row["output"])
+
+
+_MAKERS = {"label": _label, "answer": _answer, "judge": _judge, "polish": _polish}

@@ -1,0 +1,265 @@
+"""Supervised fine-tuning of the label model or the chat model, with transformers' Trainer; a killed run goes on."""
+
+import json
+import os
+import random
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from kun.engine.hf import keep_freed_memory, load_model, pick_device, pick_dtype
+from kun.errors import InputError, ModelError
+from kun.models import load_tokens, locate, read_base
+from kun.params import Params, Train
+from kun.project import Project
+from kun.tables.shards import read_dataset, write_json
+from kun.train.examples import IGNORED, Encoded, build_examples, encode
+from kun.train.loss import PassThroughHead, TargetLoss
+from kun.work.scratch import Scratch, content_key
+
+VERSION = 1  # part of the run's key: raise it when this file changes what is learned
+COMPLETE = "complete"  # written last into a checkpoint: a kill in mid-save leaves a folder without it
+
+
+def train(project: Project, name: str, params: Params) -> dict[str, Any] | None:
+    """Train models/<name> (`label` or `chat`) from data/seeds; returns its summary, None on helper ranks.
+
+    The epoch with the lowest held-out loss is kept. Checkpoints live in scratch under a key of everything that decides
+    the result, so a rerun continues a killed run and costs nothing after a finished one.
+    """
+    seeds = read_dataset(project.dataset("seeds"))
+    task = getattr(params.train, name)
+    base, tokens = read_base(project), load_tokens(project)
+    parts = {}
+    for split in ("train", "heldout"):
+        examples = build_examples(seeds.filter(pl.col("split") == split), task, params.label.lang, params.train.seed)
+        parts[split] = [encode(example, tokens, base.end_token) for example in examples]
+    identity = {
+        "version": VERSION,
+        "model": base.fingerprint,
+        "dtype": params.engine.dtype,
+        "train": {k: v for k, v in asdict(params.train).items() if k not in ("label", "chat", "save_steps")},
+        "epochs": task.epochs,
+        "data": content_key([[asdict(e) for e in part] for part in parts.values()]),
+    }
+    scratch = Scratch(project.scratch, f"train-{name}", identity, {})
+    with scratch.locked():
+        run = _Run(project, scratch.folder, params, task.epochs, parts)
+        if not (run.best / COMPLETE).is_file():
+            run.train()
+    return _publish(project, name, run) if _is_main() else None
+
+
+class _Run:
+    """One training run and its folder in scratch: checkpoint-*/, best/, history.json."""
+
+    def __init__(
+        self, project: Project, folder: Path, params: Params, epochs: int, parts: dict[str, list[Encoded]]
+    ) -> None:
+        self.folder, self.best, self.params = folder, folder / "best", params
+        self._project, self._epochs = project, epochs
+        longest = params.train.max_length
+        self.kept = {name: [e for e in part if len(e.input_ids) <= longest] for name, part in parts.items()}
+        self.left_out = sum(len(part) for part in parts.values()) - sum(len(part) for part in self.kept.values())
+        for name, part in self.kept.items():
+            if not part:
+                raise InputError(f"no {name} examples left to train on; see data/rejects/seeds and train.max_length")
+        self.rows = min(params.train.batch_rows, len(self.kept["train"]))
+        self.steps_per_epoch = len(self.kept["train"]) // self.rows
+
+    def train(self) -> None:
+        """Run, or go on from the last whole checkpoint, and leave the best epoch in `best`."""
+        keep_freed_memory()
+        torch.manual_seed(self.params.train.seed)
+        model, head = self._model()
+        last = _last_checkpoint(self.folder)
+        if last is None:
+            shutil.rmtree(self.best, ignore_errors=True)
+        trainer = Trainer(
+            model=model,
+            args=self._arguments(),
+            train_dataset=in_order(self.kept["train"], self._epochs, self.rows, self.params.train.seed),
+            eval_dataset=[vars(e) for e in self.kept["heldout"]],
+            data_collator=collate,
+            compute_loss_func=TargetLoss(head),
+            callbacks=[_Epochs(self, model)],
+        )
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+        if _is_main():
+            write_json(self.folder / "history.json", self._history(trainer.state.log_history))
+            (self.best / COMPLETE).touch()
+            for checkpoint in self.folder.glob("checkpoint-*"):
+                shutil.rmtree(checkpoint)
+
+    def _model(self) -> tuple[Any, PassThroughHead]:
+        base, settings = read_base(self._project), self.params.train
+        model = load_model(locate(self._project, base), pick_dtype(self.params.engine.dtype, pick_device()))
+        if getattr(model.config, "final_logit_softcapping", None) is not None:
+            raise ModelError(f"{base.name} caps its logits; training it needs another loss than kun has")
+        head = PassThroughHead(model.get_output_embeddings())
+        model.set_output_embeddings(head)
+        model.config.use_cache = False
+        if settings.method == "full":
+            return model, head
+        model.requires_grad_(False)
+        return get_peft_model(model, lora_config(settings, model.config.num_hidden_layers)), head
+
+    def _arguments(self) -> TrainingArguments:
+        settings = self.params.train
+        world = int(os.environ.get("WORLD_SIZE", "1"))
+        if self.rows % world:
+            raise InputError(f"train.batch_rows {self.rows} does not divide among {world} processes")
+        steps = self.steps_per_epoch * self._epochs
+        return TrainingArguments(
+            output_dir=str(self.folder),
+            per_device_train_batch_size=self.rows // world,
+            per_device_eval_batch_size=self.rows,
+            num_train_epochs=1,  # `in_order` has laid the epochs out already
+            learning_rate=settings.learning_rate,
+            lr_scheduler_type="cosine",
+            warmup_steps=round(settings.warmup_share * steps),
+            weight_decay=settings.weight_decay,
+            train_sampling_strategy="sequential",
+            logging_steps=max(1, min(10, self.steps_per_epoch)),
+            save_strategy="no",  # `_Epochs` says when, so that evaluation always goes before its checkpoint
+            save_total_limit=2,
+            seed=settings.seed,
+            disable_tqdm=True,
+            report_to="none",
+            remove_unused_columns=False,
+            prediction_loss_only=True,
+            label_names=["labels"],
+            bf16=False,
+        )
+
+    def _history(self, log: list[dict[str, Any]]) -> list[dict[str, float]]:
+        """Per epoch: mean training loss of its log entries, held-out loss."""
+        history, losses = [], []
+        for entry in log:
+            if "loss" in entry:
+                losses.append(entry["loss"])
+            if "eval_loss" in entry:
+                epoch = round(entry["step"] / self.steps_per_epoch)
+                mean = sum(losses) / len(losses) if losses else float("nan")
+                history.append({"epoch": epoch, "train_loss": round(mean, 4), "heldout_loss": round(entry["eval_loss"], 4)})
+                losses = []
+        return history
+
+
+class _Epochs(TrainerCallback):  # type: ignore[misc]
+    """Evaluates at the end of each epoch, keeps the best adapter, marks whole checkpoints, tells how far it is."""
+
+    def __init__(self, run: _Run, model: Any) -> None:
+        self._run, self._model = run, model
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        control.should_evaluate = state.global_step % self._run.steps_per_epoch == 0
+        control.should_log = control.should_log or control.should_evaluate
+        control.should_save = control.should_evaluate or state.global_step % self._run.params.train.save_steps == 0
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
+        marker = self._run.best / "heldout.json"
+        best = json.loads(marker.read_text()) if marker.is_file() else float("inf")
+        if state.is_world_process_zero and metrics["eval_loss"] < best:
+            self._model.save_pretrained(self._run.best)
+            write_json(marker, metrics["eval_loss"])
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            shown = {k: round(v, 4) for k, v in logs.items() if k in ("loss", "eval_loss", "learning_rate")}
+            if shown:
+                print(f"train: step {state.global_step}/{state.max_steps} {shown}", flush=True)
+
+
+def in_order(examples: list[Encoded], epochs: int, rows: int, seed: int) -> list[dict[str, list[int]]]:
+    """All epochs in one list: each shuffled anew, batches of like length, the examples that fill no batch left out.
+
+    The order is data, not sampler state, so a resumed run sees exactly the batches that it has not seen yet.
+    """
+    ordered: list[dict[str, list[int]]] = []
+    for epoch in range(epochs):
+        rng = random.Random(f"{seed}-{epoch}")
+        shuffled = rng.sample(examples, len(examples) // rows * rows)
+        shuffled.sort(key=lambda e: len(e.input_ids))
+        batches = [shuffled[start : start + rows] for start in range(0, len(shuffled), rows)]
+        rng.shuffle(batches)
+        ordered += [vars(example) for batch in batches for example in batch]
+    return ordered
+
+
+def collate(rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
+    """Pad on the right: input_ids with 0, labels with IGNORED, mask 0."""
+    width = max(len(row["input_ids"]) for row in rows)
+
+    def padded(key: str, filler: int) -> torch.Tensor:
+        return torch.tensor([row[key] + [filler] * (width - len(row[key])) for row in rows])
+
+    mask = torch.tensor([[1] * len(row["input_ids"]) + [0] * (width - len(row["input_ids"])) for row in rows])
+    return {"input_ids": padded("input_ids", 0), "labels": padded("labels", IGNORED), "attention_mask": mask}
+
+
+def lora_config(settings: Train, n_layers: int) -> LoraConfig:
+    """Adapters on every linear layer of the chosen blocks; the upper ones when `lora_layers` is a number."""
+    layers = None if settings.lora_layers == "all" else list(range(n_layers - int(settings.lora_layers), n_layers))
+    return LoraConfig(
+        r=settings.lora_rank,
+        lora_alpha=settings.lora_alpha,
+        target_modules="all-linear",
+        layers_to_transform=layers,
+        layers_pattern=None if layers is None else "layers",
+        exclude_modules=["lm_head"],
+        task_type="CAUSAL_LM",
+    )
+
+
+def _last_checkpoint(folder: Path) -> Path | None:
+    whole = [path for path in folder.glob("checkpoint-*") if (path / COMPLETE).is_file()]
+    return max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
+
+
+def _is_main() -> bool:
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def _publish(project: Project, name: str, run: _Run) -> dict[str, Any]:
+    """Copy the best epoch to models/<name>; write its summary and its curves (DVCLive) to reports/train."""
+    from dvclive import Live
+
+    target = project.adapter(name)
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(run.best, target, ignore=shutil.ignore_patterns(COMPLETE, "heldout.json", "README.md"))
+    base = read_base(project)
+    (target / "chat_template.jinja").write_text(base.chat_template, encoding="utf-8")
+    config = target / "adapter_config.json"
+    if config.is_file():  # peft writes the path of this machine
+        write_json(config, json.loads(config.read_text()) | {"base_model_name_or_path": base.name})
+    history = json.loads((run.folder / "history.json").read_text())
+    best = min(history, key=lambda entry: entry["heldout_loss"])
+    with Live(str(project.root / "reports" / "train" / name), save_dvc_exp=False, dvcyaml=None, report=None) as live:
+        for entry in history:
+            live.step = entry["epoch"]
+            live.log_metric("train_loss", entry["train_loss"])
+            live.log_metric("heldout_loss", entry["heldout_loss"])
+            live.make_summary()
+    tokens = [len(e.input_ids) for e in run.kept["train"]]
+    summary = {
+        "method": run.params.train.method,
+        "examples": {split: len(part) for split, part in run.kept.items()},
+        "left_out": run.left_out,
+        "tokens_per_epoch": sum(tokens),
+        "best_epoch": best["epoch"],
+        "heldout_loss": best["heldout_loss"],
+        "history": history,
+    }
+    write_json(project.root / "reports" / "train" / f"{name}.json", summary)
+    return summary

@@ -1,0 +1,134 @@
+import polars as pl
+import pytest
+
+from kun.corpus.clean import clean, rules, top_gram_share
+from kun.corpus.ingest import ingest
+from kun.errors import ConfigError
+from kun.params import Params
+from kun.project import Project
+from kun.tables.shards import read_dataset
+from tests.corpus.conftest import SENTENCE, changed, count_chars, store, various
+from tests.corpus.test_ingest import SAMPLE
+
+
+def reason(project: Project, params: Params, text: str, **values: object) -> str:
+    """Why `clean` drops the text; "" when it keeps it."""
+    store(project, "ingested", [text])
+    clean(project, changed(params.clean, **values), count_chars)
+    ledger = read_dataset(project.rejects("clean"))
+    return "" if ledger.is_empty() else str(ledger["reason"][0])
+
+
+NAVIGATION = "首页 | 登录 | 注册 | 联系我们\n" + SENTENCE
+DIRT = [
+    ("河水。", "too_short"),
+    ("The river flows out of the valley and slowly runs into the wide and quiet lake.", "not_chinese"),
+    (SENTENCE[:40] + "\ufffd\ufffd" + SENTENCE[40:], "mojibake"),
+    ("锘挎渤姘翠粠灞辫胺閲屾祦鍑烘潵锛岀粫杩囨潙鍙ｇ殑鑰佹鏍戯紝鎱㈡參姹囧叆瀹介様鐨勬箹闈紱鍌嶆櫄娓旇埞闈犲哺锛屽哺杈圭殑", "mojibake"),
+    ("零基础学画画，名师一对一，包教包会，名额有限，原价1999元，还在等什么，快来和我们一起画出春夏秋冬的山水吧，先到先得！", "advertising"),
+    (SENTENCE + "加老师微信：huahua2024。", "advertising"),
+    (NAVIGATION, "navigation"),
+    (SENTENCE + "见 https://example.com/a。", "links"),
+    (SENTENCE + "联系人电话是13800138000。", "private_data"),
+    (SENTENCE + "\n来源：某某网 责任编辑：小编。", "copyright_tail"),
+    ("河水1号站 3/5 8.5%，湖面2号站 4/6 9.1%，" * 5, "symbols"),
+    ("\n".join(["河水从山谷里流出来。"] * 3 + [SENTENCE]), "duplicate_lines"),
+    ("清洗滤网可以让房间里的空气更加清新，家人也住得更舒服。" * 6, "repeated_grams"),
+    ("河水从山谷里流出来\n绕过村口的老槐树\n汇入宽阔的湖面\n孩子们追着风筝跑远\n岸边的灯一盏接一盏亮起来\n渔船靠岸了", "open_lines"),
+    ("".join(various(12)), "too_long"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), DIRT, ids=[f"{number}-{name}" for number, (_, name) in enumerate(DIRT)])
+def test_dirt_has_its_reason(project: Project, params: Params, text: str, expected: str) -> None:
+    assert reason(project, params, text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SENTENCE,
+        "園林的地方有限，造園的人便向牆外借風景，這就是借景。明代計成在書裡說，借景是造園最要緊的一件事，並且分出遠借、鄰借幾種。",
+        "如果 a < b，则 a - b 是负数；如果 a > b，则 a - b 是正数；两数相等时差为零，这三种情况有且只有一种成立，称为三歧性。",
+        "添加微信好友时，对方可以设置是否需要验证；朋友圈的可见范围也能单独调整，这些都在隐私设置里，第一次使用的人不妨逐项看一遍。",
+        "版权所有是什么意思？它表示作品的权利归作者，别人未经许可不得使用。" + SENTENCE * 2,
+        "登录和注册是网站最基本的两个功能：注册写入一条新用户，登录核对口令并发放令牌，令牌过期以后需要重新登录，这样才安全。",
+        "# 水煮玉米的做法\n\n玉米带皮煮更香，加一点盐和糖更甜，十五分钟就好。\n\n## 原料\n\n- 玉米\n- 盐\n- 糖\n\n## 步骤\n\n1. 洗净\n2. 下锅煮熟",
+        "统计学中，中位数把数据分成两半：一半比它小，一半比它大。它不受极端值影响，因此报告收入时常用中位数而不用平均数来代表一般人。",
+        "科学家用 grep 命令查找日志：\n\n```shell\ngrep -rn error /var/log --include=app.log | sort | uniq -c | head -n 20\n```\n\n这条命令先递归查找含有错误的行，再排序、去重并计数，最后显示前二十行。",
+    ],
+)
+def test_good_texts_stay(project: Project, params: Params, text: str) -> None:
+    assert reason(project, params, text) == ""
+
+
+def test_id_stays_and_text_changes(project: Project, params: Params) -> None:
+    store(project, "ingested", [f"<p>{SENTENCE}</p>", SENTENCE])
+    counts = clean(project, params.clean, count_chars)
+    rows = read_dataset(project.dataset("cleaned"))
+    assert rows["text"].to_list() == [SENTENCE, SENTENCE]  # dedup's business
+    assert rows["id"].to_list() == read_dataset(project.dataset("ingested"))["id"].to_list()
+    assert rows["n_chars"].to_list() == rows["n_tokens"].to_list() == [len(SENTENCE)] * 2
+    assert counts["tokens"] == 2 * len(SENTENCE)
+
+
+def test_masking_keeps_the_text(project: Project, params: Params) -> None:
+    assert reason(project, params, SENTENCE + "他的电话是13800138000。", private="mask") == ""
+    assert "他的电话是【电话】。" in read_dataset(project.dataset("cleaned"))["text"][0]
+
+
+def test_tokens_are_counted_for_survivors_only(project: Project, params: Params) -> None:
+    asked: list[list[str]] = []
+    store(project, "ingested", ["河水。", SENTENCE])
+    clean(project, params.clean, lambda texts: asked.append(texts) or count_chars(texts))  # type: ignore[func-returns-value]
+    assert asked == [[SENTENCE]]
+
+
+def test_simplify_without_opencc_says_what_to_do(
+    project: Project, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr("kun.corpus.clean.import_module", missing)
+    with pytest.raises(ConfigError, match="pip install opencc"):
+        reason(project, params, SENTENCE, simplify=True)
+
+
+@pytest.mark.parametrize("count", [0, 1, 127, 128, 129, 1000])
+def test_conservation(project: Project, params: Params, count: int) -> None:
+    store(project, "ingested", [text if number % 3 else "河水。" for number, text in enumerate(various(count))])
+    counts = clean(project, params.clean, count_chars)
+    assert counts["rows_in"] == counts["kept"] + counts["dropped"] == count
+    assert counts["reasons"].get("too_short", 0) == (count + 2) // 3
+
+
+def test_long_names_are_no_repetition() -> None:
+    name = "中华人民共和国国家发展和改革委员会"
+    assert top_gram_share(f"{name}在北京。{name}发布公告，{SENTENCE}{name}另行通知。") < 0.5
+    assert top_gram_share("") == top_gram_share("河") == 0.0
+    assert top_gram_share("uncompress 命令与 uncompress 工具，还有 uncompress 选项。") == 0.0
+
+
+def test_null_breaks_a_rule(params: Params) -> None:
+    assert pl.DataFrame({"n_chars": [None]}, schema={"n_chars": pl.Int64}).select(
+        rules(params.clean)["too_short"].keep.fill_null(False)
+    ).item() is False
+
+
+def test_sample_data(project: Project, params: Params) -> None:
+    ingest(project, changed(params.ingest, path=str(SAMPLE)))
+    counts = clean(project, params.clean, lambda texts: [len(text) * 2 // 3 for text in texts])
+    assert counts["reasons"] == {
+        "advertising": 5,
+        "not_chinese": 4,
+        "too_short": 4,
+        "navigation": 3,
+        "links": 2,
+        "private_data": 2,
+        "too_long": 2,
+        "copyright_tail": 1,
+        "mojibake": 1,
+        "repeated_grams": 1,
+        "symbols": 1,
+    }

@@ -1,0 +1,93 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from kun.corpus.ingest import ingest, source_of
+from kun.errors import InputError
+from kun.params import Params
+from kun.project import Project
+from kun.tables.shards import read_dataset
+from tests.corpus.conftest import changed, reasons
+
+SAMPLE = Path(__file__).parents[2] / "data" / "raw"
+
+
+def put(project: Project, name: str, *texts: object) -> None:
+    path = project.root / "data" / "raw" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [("howto.jsonl.gz", "howto"), ("essays/tea.txt", "essays/tea"), ("a.b/c.d.jsonl", "a.b/c")],
+)
+def test_source_is_the_path_without_suffixes(name: str, source: str) -> None:
+    assert source_of(name) == source
+
+
+def test_rows_and_reasons(project: Project, params: Params) -> None:
+    put(project, "b/two.jsonl", "河　水", "湖", "河 水\u200b", None)
+    put(project, "one.jsonl", "湖", "The river")
+    counts = ingest(project, params.ingest)
+    rows = read_dataset(project.dataset("ingested"))
+    assert rows.select("text", "source", "origin", "lang", "n_chars").rows() == [
+        ("河 水", "b/two", "b/two.jsonl:1", "zh", 3),
+        ("湖", "b/two", "b/two.jsonl:2", "zh", 1),
+        ("The river", "one", "one.jsonl:2", "en", 9),
+    ]
+    assert reasons(project, "ingest") == {
+        "b/two.jsonl:3": "duplicate_id",
+        "b/two.jsonl:4": "null_text",
+        "one.jsonl:1": "duplicate_id",
+    }
+    assert read_dataset(project.rejects("ingest"))["value"].to_list() == ["b/two.jsonl:1", "text", "b/two.jsonl:2"]
+    assert counts["rows_in"] == 6
+
+
+@pytest.mark.parametrize("count", [1, 127, 128, 129, 1000])
+def test_every_line_is_counted(project: Project, params: Params, count: int) -> None:
+    put(project, "a.jsonl", *[f"河{number % 100}" for number in range(count)])
+    counts = ingest(project, params.ingest)
+    assert counts["rows_in"] == counts["kept"] + counts["dropped"] == count
+    assert counts["kept"] == min(count, 100)
+
+
+def test_sample_is_seeded_nested_and_in_order(project: Project, params: Params) -> None:
+    put(project, "a.jsonl", *[f"河{number}" for number in range(50)], None)
+
+    def sample(**values: int) -> list[str]:
+        counts = ingest(project, changed(params.ingest, **values))
+        assert counts["rows_in"] == 51
+        assert counts["reasons"] == {"limit_per_file": 50 - counts["kept"], "null_text": 1}
+        return read_dataset(project.dataset("ingested"))["origin"].to_list()
+
+    ten = sample(limit_per_file=10)
+    assert len(ten) == 10
+    assert ten == sorted(ten, key=lambda origin: int(origin.split(":")[1]))
+    assert set(ten) < set(sample(limit_per_file=20))
+    assert ten != sample(limit_per_file=10, seed=8)
+
+
+def test_nothing_to_read_is_an_error(project: Project, params: Params) -> None:
+    with pytest.raises(InputError, match=r"not a folder; set ingest\.path"):
+        ingest(project, params.ingest)
+    (project.root / "data" / "raw").mkdir(parents=True)
+    with pytest.raises(InputError, match="holds no files; put"):
+        ingest(project, params.ingest)
+    put(project, "a.jsonl", None, 5, None)
+    with pytest.raises(InputError, match=r"all 3 records were rejected, most as `null_text` \(2\)"):
+        ingest(project, params.ingest)
+
+
+def test_sample_data(project: Project, params: Params) -> None:
+    counts = ingest(project, changed(params.ingest, path=str(SAMPLE)))
+    assert counts["reasons"] == {
+        "duplicate_id": 4,
+        "undecodable": 2,
+        "empty_text": 1,
+        "malformed_json": 1,
+        "null_text": 1,
+        "wrong_type": 1,
+    }

@@ -1,0 +1,84 @@
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kun.corpus.text import (
+    KEPT_PUNCTUATION,
+    bare,
+    bare_expr,
+    cjk_share,
+    language,
+    normalise,
+    shingles,
+    text_id,
+    unit_hash,
+)
+
+CHINESE = "".join(chr(code) for code in range(0x4E00, 0x4F00)) + "，。！？；：（）“”‘’、…—《》【】～"
+AWKWARD = CHINESE + "ＡｂＣ１２　 \u200b\ufeff\r\n\t\x00\x0b\u2028é\u0301ｶﾞﾞ⼀豈①²½\U0001f600\ufe0f\ud800"
+
+
+@given(st.one_of(st.text(), st.text(AWKWARD)))
+def test_normalise_is_idempotent(text: str) -> None:
+    once = normalise(text)
+    assert normalise(once) == once
+    once.encode()  # whatever went in, UTF-8 can hold what comes out
+
+
+@given(st.text(CHINESE))
+def test_normalise_keeps_chinese(text: str) -> None:
+    assert normalise(text) == text
+
+
+@pytest.mark.parametrize(
+    ("raw", "normal"),
+    [
+        ("ＡＢＣ１２３％＋", "ABC123%+"),
+        (KEPT_PUNCTUATION, KEPT_PUNCTUATION),
+        ("10²+①½㎡…", "10²+①½㎡…"),
+        ("一\u200b二\ufeff三\x07四\u00ad", "一二三四"),
+        ("一  \r\n二\t\r三\u2028四", "一\n二\n三\n四"),
+        ("一\n\n\n\n二\n\n\n三", "一\n\n二\n\n\n三"),
+        ("豈⼀", "豈一"),
+        ("a\ud800b", "a\ufffdb"),
+        ("\u3000 \u200b", ""),
+        ("3．14", "3.14"),
+        ("ｶﾞ", "ガ"),
+    ],
+)
+def test_normalise_table(raw: str, normal: str) -> None:
+    assert normalise(raw) == normal
+
+
+def test_id_is_128_bits_and_fixed() -> None:
+    assert text_id("河") == text_id("河") != text_id("湖")
+    assert len(text_id("")) == 32
+
+
+@given(st.text(), st.integers())
+def test_unit_hash_is_in_range(key: str, seed: int) -> None:
+    assert 0 <= unit_hash(seed, key.encode("utf-8", "replace")) < 1
+
+
+def test_bare_drops_what_does_not_count() -> None:
+    assert bare("《河》, A_b 1.5！\n（湖）") == "河ab15湖"
+    assert bare("，。！") == ""
+
+
+@given(st.text(CHINESE + "Ab1 _-½éÉ\n"))
+def test_bare_is_the_same_on_a_column(text: str) -> None:
+    assert pl.select(bare_expr(pl.lit(text))).item() == bare(text)
+
+
+def test_shingles_of_short_texts_are_empty() -> None:
+    assert shingles("江河湖", 2) == {"江河", "河湖"}
+    assert shingles("江", 2) == shingles("", 2) == set()
+
+
+def test_language_by_share_of_letters() -> None:
+    texts = ["河水流过山谷。", "The river runs.", "川の水がながれています。", "1984", "用Python写函数吧朋友", "Река течёт"]
+    frame = pl.DataFrame({"text": texts}).with_columns(lang=language(pl.col("text")), share=cjk_share(pl.col("text")))
+    assert frame["lang"].to_list() == ["zh", "en", "other", "other", "zh", "other"]
+    assert frame["share"][0] == 1.0
+    assert frame["share"][3] == 0.0
