@@ -104,6 +104,14 @@ def load_tokens(project: Project) -> TokenizerFile:
     return TokenizerFile(locate(project, base), base.chat_template, base.bos_token)
 
 
+def find(project: Project, params: Model) -> str:
+    """Say what `model.base` is and whether it is ready, without converting or fetching; ModelError when it is nothing."""
+    kind = _kind(params.base)
+    if project.base.is_file() and read_base(project).name == params.base:
+        return f"{params.base} ({kind}), pinned as {read_base(project).fingerprint}"
+    return f"{params.base} ({kind}), not pinned yet; `kun base` does it"
+
+
 def _kind(name: str) -> Literal["package", "folder", "hub"]:
     if Path(name).is_dir():
         return "folder"
@@ -147,6 +155,7 @@ def _converted(project: Project, gguf: Path, sha256: str) -> Path:
     building.mkdir(parents=True, exist_ok=True)
     try:
         # Each takes the better part of a minute in pure Python, so they run side by side.
+        os.environ.setdefault("TQDM_DISABLE", "1")  # the two bars would write over each other
         with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
             tasks: list[Callable[[Path, Path], None]] = [_convert_weights, _convert_tokenizer]
             for future in [pool.submit(task, gguf, building) for task in tasks]:
@@ -161,9 +170,6 @@ def _converted(project: Project, gguf: Path, sha256: str) -> Path:
 def _convert_weights(gguf: Path, folder: Path) -> None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
     source = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
     config = AutoConfig.from_pretrained(**source)
     loaded = AutoModelForCausalLM.from_pretrained(**source, config=config, dtype=torch.float32)

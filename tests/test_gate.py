@@ -75,9 +75,12 @@ def store(project: Project, dataset: str, frame: pl.DataFrame) -> None:
     count(project, dataset, rows_in=frame.height, kept=frame.height)
 
 
-def count(project: Project, dataset: str, rows_in: int, kept: int, dropped: int = 0, failed: int = 0) -> None:
+def count(
+    project: Project, dataset: str, rows_in: int, kept: int, dropped: int = 0, failed: int = 0, limited: int = 0
+) -> None:
     stage = suite_of(dataset)["stage"]
-    counts = {"stage": stage, "rows_in": rows_in, "kept": kept, "dropped": dropped, "failed": failed}
+    counts: dict[str, Any] = {"stage": stage, "rows_in": rows_in, "kept": kept, "dropped": dropped, "failed": failed}
+    counts["reasons"] = {"limit": limited, "cut_off": dropped - limited}
     write_json(project.counts(stage), counts)
 
 
@@ -304,6 +307,13 @@ def test_a_shard_that_is_no_parquet_is_an_input_error(project: Project) -> None:
         check(project, "seeds", PARAMS)
 
 
+def test_a_parent_of_another_shape_is_an_input_error(project: Project) -> None:
+    shard = project.dataset("labelled") / "part-00000.parquet"
+    pl.read_parquet(shard).drop("finish").write_parquet(shard)
+    with pytest.raises(InputError, match=r"labelled: part-00000\.parquet: finish is missing"):
+        check(project, "instructions", PARAMS)
+
+
 # Several shards
 
 
@@ -328,11 +338,12 @@ def test_mostly_speaks_of_the_dataset_not_of_a_shard() -> None:
 
 
 def test_facts_of_a_dataset(project: Project) -> None:
-    count(project, "pairs", rows_in=10, kept=8, dropped=1, failed=1)
+    count(project, "pairs", rows_in=110, kept=8, dropped=101, failed=1, limited=100)
     facts = gather(project, load_suite(SUITES / "pairs.json", "pairs"), 10)
     assert facts.values == {
         "rows": 8,
-        "rows_in": 10,
+        "rows_in": 110,
+        "limited": 100,
         "conservation": 0,
         "uncounted": 0,
         "kept_share": 0.8,
@@ -340,7 +351,7 @@ def test_facts_of_a_dataset(project: Project) -> None:
         "unique_ids": 1.0,
         "duplicate_share": 0.0,
         "parent_rows": 8,
-        "not_taken": -2,
+        "not_taken": -102,
         "orphan_ids": 0,
         "unfinished": 0,
     }
@@ -351,7 +362,7 @@ def test_counts_that_do_not_add_up_or_tell_of_a_broken_stage(project: Project) -
     message = failure(project, "cleaned")
     for name in ("conservation", "uncounted", "kept_share", "failed_share", "not_taken"):
         assert f"  {name} (" in message
-    assert "conservation (expect_column_values_to_be_between on conservation): observed 992" in message
+    assert "on conservation): observed 992, asked min_value 0, max_value 0" in message
 
 
 def test_orphan_ids_are_named(project: Project) -> None:
@@ -359,7 +370,7 @@ def test_orphan_ids_are_named(project: Project) -> None:
     orphan = "f" * 32
     store(project, "deduped", frame.with_columns(id=pl.col("id").replace(BAD, orphan)))
     line = next(line for line in failure(project, "deduped").splitlines() if "orphan_ids" in line)
-    assert "observed 1; ids " + orphan in line
+    assert line.endswith(f"observed 1, asked min_value 0, max_value 0; ids {orphan}")
 
 
 def test_repeated_ids_and_texts_are_named(project: Project) -> None:

@@ -13,8 +13,12 @@ MARK_ERRORS = "kun-mark"
 """Name of the error handler that puts it there."""
 
 MIN_PLAUSIBLE = 0.6
-"""Below this share of common characters a decoding is nonsense. Right ones have over 0.9, Big5 read as GB18030 (or the
-other way round) 0.2 to 0.5: measured on data/raw/essays."""
+"""Below this share of common characters a line does not speak for an encoding.
+
+Measured on 66 lines of data/raw/essays (UTF-8 ones put into GB18030 first): read rightly 0.95 to 1.0 (but 0.16 for the
+planted mojibake); read as the other one, 48 of 57 GB18030 lines cannot be decoded and 9 have 0.29 to 0.64, 9 Big5 lines
+0.19 to 0.36. So this limit only stops nonsense; it is the comparison of both that decides.
+"""
 
 _LEGACY = ("gb18030", "big5hkscs")  # of equal scores the first wins
 _MARKS = {
@@ -50,8 +54,9 @@ def guess_encoding(head: bytes) -> str:
 def _score(line: bytes, encoding: str) -> float:
     """Bytes of the line if it reads as text, weighted by plausibility; else 0.
 
-    Valid UTF-8 beyond ASCII hardly arises by chance (a file with no more than "山水" in GB18030 would). The two-byte encodings accept each other's bytes, so there the
-    share of common characters decides. The last line of a sample may end inside a character, hence `final=False`.
+    Valid UTF-8 beyond ASCII hardly arises by chance (a file with no more than "山水" in GB18030 would be one). The
+    two-byte encodings accept each other's bytes, so there the share of common characters decides. The last line of a
+    sample may end inside a character, hence `final=False`.
     """
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(line, final=False)

@@ -93,7 +93,7 @@ def cjk_share(text: pl.Expr) -> pl.Expr:
 def language(text: pl.Expr) -> pl.Expr:
     """ "zh", "en" or "other", by share of letters.
 
-    Chinese: half of the letters are ideographs and fewer than a tenth kana (Japanese prose has 40 to 60% kana).
+    Chinese: half of the letters are ideographs and fewer than a tenth kana, which keeps Japanese out (both a choice).
     """
     kana = share_of(text, r"[\p{Hiragana}\p{Katakana}&&\p{L}]", LETTER)
     chinese = (cjk_share(text) >= 0.5) & (kana < 0.1)

@@ -33,10 +33,12 @@ _UNSEEN = re.compile(
     r"|<(\w+)\s[^<>]*(?:display:\s*none|class=[\"'](?:nav|menu|breadcrumb|footer)\b)[^<>]*>.*?</\2>",
     re.DOTALL | re.IGNORECASE,
 )
-_FORUM_CODE = re.compile(
-    r"\[img[^\]\n]*\][^\[\n]*\[/img\]|\[/?(?:b|i|u|s|url|quote|size|color|font|align|list|code)(?:=[^\]\n]*)?\]",
-    re.IGNORECASE,
+_FORUM_IMAGE = re.compile(r"\[img[^\]\n]*\][^\[\n]*\[/img\]", re.IGNORECASE)
+_FORUM_PAIR = re.compile(
+    r"\[(b|i|u|s|url|quote|size|color|font|align|list|code)(?:=[^\]\n]*)?\]((?:(?!\[\1\]).)*?)\[/\1\]",
+    re.IGNORECASE | re.DOTALL,
 )
+_FORUM_DEPTH = 3  # levels of nesting that are undone
 _GAP = re.compile(r"\n\s*\n\s*")  # between blocks HTML allows any white space, and shows one
 _LAYOUT_SPACE = re.compile(rf"(?<=[{CJK}，。、；：！？”）])\u00a0+(?=[{CJK}“（])")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|([A-Za-z][A-Za-z0-9]{1,31}));")
@@ -55,7 +57,9 @@ def strip_markup(text: str) -> str:
 
 
 def _strip_piece(text: str) -> str:
-    text = _FORUM_CODE.sub("", _UNSEEN.sub("", text))
+    text = _FORUM_IMAGE.sub("", _UNSEEN.sub("", text))
+    for _ in range(_FORUM_DEPTH if "[/" in text else 0):
+        text = _FORUM_PAIR.sub(r"\2", text)
     parted, tags = _BLOCK_TAG.subn("\n", text)
     text = _INLINE_TAG.sub("", _GAP.sub("\n\n", parted) if tags else parted)
     text = _ENTITY.sub(lambda found: _character(found[0], found[1]), text)

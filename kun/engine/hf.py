@@ -18,7 +18,7 @@ from kun.errors import ModelError, OutOfMemory
 
 T = TypeVar("T")
 
-HEAD_ROWS = 256  # positions that get logits at a time: 256 x 262,144 x 4 bytes = 256 MB for Gemma's vocabulary
+HEAD_ROWS = 128  # positions that get logits at a time: 128 x 262,144 x 4 bytes = 128 MB for Gemma's vocabulary
 
 
 def _fits_or_says_so(method: Callable[..., T]) -> Callable[..., T]:
@@ -49,7 +49,6 @@ class HFModel:
         self, folder: Path, tokens: TokenizerFile, end_token: str, adapter: Path | None = None, dtype: str = "auto"
     ) -> None:
         """Load weights to the process's device; ModelError when they do not load."""
-        logging.disable_progress_bar()
         keep_freed_memory()
         self.tokens = tokens
         self.device = pick_device()
@@ -208,6 +207,7 @@ class _Draws:
 
 def load_model(folder: Path, dtype: torch.dtype, adapter: Path | None = None) -> Any:
     """The model in `folder`, an adapter merged into its weights; ModelError when either does not load."""
+    logging.disable_progress_bar()
     try:
         if adapter is not None and not (adapter / "adapter_config.json").is_file():
             folder, adapter = adapter, None  # fully fine-tuned

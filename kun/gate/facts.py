@@ -14,6 +14,7 @@ from kun.schemas import DATASETS
 from kun.tables.shards import shards
 
 _MAIN_TEXT = ("output", "answer", "instruction", "text")
+_LIMITS = ("limit", "limit_per_file")
 _SHARES = {
     "seeds": {"heldout_share": pl.col("split") == "heldout"},
     "judged": {"unparsable_share": pl.col("verdict") == "unparsable"},
@@ -43,7 +44,7 @@ def gather(project: Project, suite: Suite, max_examples: int) -> Facts:
     if text := _main_text(suite.dataset):
         hashed = pl.col(text).hash()
         distinct = _collect(frame.select(hashed.n_unique())).item()
-        values["duplicate_share"] = 1 - distinct / rows if rows else 0.0
+        values["duplicate_share"] = (rows - distinct) / rows if rows else 0.0
         suspects["duplicate_share"] = _repeated(frame, hashed)
     for name, holds in _SHARES.get(suite.dataset, {}).items():
         values[name] = _collect(frame.select(holds.mean())).item() or 0.0
@@ -59,16 +60,19 @@ def _from_counts(path: Path, rows: int) -> dict[str, float]:
     try:
         counts = json.loads(path.read_text(encoding="utf-8"))
         rows_in, kept, dropped, failed = (int(counts[name]) for name in ("rows_in", "kept", "dropped", "failed"))
+        limited = sum(int(counts["reasons"].get(name, 0)) for name in _LIMITS)
     except FileNotFoundError:
         raise InputError(f"{path} not found; run the stage again, it writes its counts beside the dataset") from None
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"{path} is not the counts of a stage ({error!r}); run the stage again") from None
+    taken = rows_in - limited  # a sample is a choice, not a loss
     return {
         "rows_in": rows_in,
+        "limited": limited,
         "conservation": rows_in - kept - dropped - failed,
         "uncounted": rows - kept,
-        "kept_share": kept / rows_in if rows_in else 0.0,
-        "failed_share": failed / rows_in if rows_in else 0.0,
+        "kept_share": kept / taken if taken else 0.0,
+        "failed_share": failed / taken if taken else 0.0,
     }
 
 

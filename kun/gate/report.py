@@ -122,7 +122,8 @@ def _entry(finding: Finding) -> dict[str, Any]:
 def _line(entry: dict[str, Any]) -> str:
     """One failed expectation, for the terminal."""
     if entry["unexpected"] is None:
-        seen = f"observed {_short(entry['observed'])}"
+        asked = ", ".join(f"{key} {value}" for key, value in entry["asked"].items())
+        seen = f"observed {_short(entry['observed'])}, asked {_short(asked)}"
     else:
         seen = f"{entry['unexpected']} of {entry['checked']} values ({entry['unexpected_percent']}%)"
     ids = ", ".join(example["id"] for example in entry["examples"][:_IDS])

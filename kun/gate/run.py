@@ -37,6 +37,8 @@ def check(project: Project, dataset: str, params: Check) -> dict[str, Any]:
     source = project.root / "expectations" / f"{dataset}.json"
     suite = load_suite(source, dataset)
     paths = shards(project.dataset(dataset))
+    if suite.parent and (broken := _misfit(shards(project.dataset(suite.parent)), DATASETS[suite.parent])):
+        raise InputError(f"{project.dataset(suite.parent)}: {broken}; run the stage that makes it again")
     problem = _misfit(paths, DATASETS[dataset])
     facts = Facts({}, {}) if problem else gather(project, suite, params.max_examples)
     engine = Engine(params.max_examples)

@@ -73,7 +73,6 @@ def write_card(project: Project, params: Params, pairs: pl.DataFrame, folder: Pa
 
 def front_matter(params: Params, rows: int, terms: list[str]) -> str:
     """The YAML that the hub reads, without the `---` lines."""
-    data_files = {"default": "data/train-*.parquet", "alpaca": "alpaca.jsonl", "sharegpt": "sharegpt.jsonl"}
     values = {
         "language": sorted({params.label.lang, params.polish.lang}),
         **_licence_fields(terms),
@@ -81,8 +80,9 @@ def front_matter(params: Params, rows: int, terms: list[str]) -> str:
         "size_categories": [size_category(rows)],
         "pretty_name": params.release.name,
         "tags": ["instruction-tuning", "synthetic", "back-translation"],
+        # Parquet only: `datasets` reads all configurations of one folder with the reader of the first.
         "configs": [
-            {"config_name": name, "data_files": [{"split": "train", "path": path}]} for name, path in data_files.items()
+            {"config_name": "default", "data_files": [{"split": "train", "path": "data/train-*.parquet"}]},
         ],
     }
     return yaml.safe_dump(values, allow_unicode=True, sort_keys=False)

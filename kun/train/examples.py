@@ -1,5 +1,6 @@
 """What the two models are trained on: (prompt, target) pairs, rendered by the functions that inference uses."""
 
+import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -34,15 +35,20 @@ class Encoded:
     labels: list[int]
 
 
-def build_examples(seeds: pl.DataFrame, params: TrainTask, lang: str, seed: int) -> list[Example]:
-    """Examples of all tasks, in a seeded order; a task with a positive number takes that many, 0 means all seeds."""
+def build_examples(
+    seeds: pl.DataFrame, params: TrainTask, lang: str, seed: int, share: float = 1.0
+) -> list[Example]:
+    """Examples of all tasks, in a seeded order; a task with a positive number takes that many, 0 means all seeds.
+
+    `share` scales the numbers, so that the held-out examples keep the proportions of the training examples.
+    """
     rng = random.Random(seed)
     examples: list[Example] = []
     for task, wanted in params.tasks.items():
         rows = seeds.to_dicts()
         rng.shuffle(rows)
         made = _MAKERS[task](rows, lang, rng)
-        examples += [example for example, _ in zip(made, range(wanted or len(rows)), strict=False)]
+        examples += [example for example, _ in zip(made, range(math.ceil(wanted * share) or len(rows)), strict=False)]
     rng.shuffle(examples)
     return examples
 

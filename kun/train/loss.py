@@ -11,7 +11,7 @@ from torch import nn
 
 from kun.train.examples import IGNORED
 
-CHUNK = 256  # positions: 256 MB of float32 logits for Gemma
+CHUNK = 128  # positions: 128 MB of float32 logits for Gemma
 
 
 class PassThroughHead(nn.Module):

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import shutil
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import polars as pl
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from kun.engine.hf import keep_freed_memory, load_model, pick_device, pick_dtype
 from kun.errors import InputError, ModelError
@@ -38,7 +39,9 @@ def train(project: Project, name: str, params: Params) -> dict[str, Any] | None:
     base, tokens = read_base(project), load_tokens(project)
     parts = {}
     for split in ("train", "heldout"):
-        examples = build_examples(seeds.filter(pl.col("split") == split), task, params.label.lang, params.train.seed)
+        rows = seeds.filter(pl.col("split") == split)
+        share = rows.height / max(seeds.height - rows.height, 1) if split == "heldout" else 1.0
+        examples = build_examples(rows, task, params.label.lang, params.train.seed, share)
         parts[split] = [encode(example, tokens, base.end_token) for example in examples]
     identity = {
         "version": VERSION,
@@ -90,6 +93,7 @@ class _Run:
             compute_loss_func=TargetLoss(head),
             callbacks=[_Epochs(self, model)],
         )
+        trainer.remove_callback(PrinterCallback)  # `_Epochs` tells the same in one line
         trainer.train(resume_from_checkpoint=str(last) if last else None)
         if _is_main():
             write_json(self.folder / "history.json", self._history(trainer.state.log_history))
@@ -108,7 +112,7 @@ class _Run:
         if settings.method == "full":
             return model, head
         model.requires_grad_(False)
-        return get_peft_model(model, lora_config(settings, model.config.num_hidden_layers)), head
+        return get_peft_model(model, lora_config(settings, model)), head
 
     def _arguments(self) -> TrainingArguments:
         settings = self.params.train
@@ -135,7 +139,7 @@ class _Run:
             remove_unused_columns=False,
             prediction_loss_only=True,
             label_names=["labels"],
-            bf16=False,
+            dataloader_pin_memory=pick_device().type == "cuda",
         )
 
     def _history(self, log: list[dict[str, Any]]) -> list[dict[str, float]]:
@@ -176,9 +180,10 @@ class _Epochs(TrainerCallback):  # type: ignore[misc]
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **kwargs: Any) -> None:
         if state.is_world_process_zero:
-            shown = {k: round(v, 4) for k, v in logs.items() if k in ("loss", "eval_loss", "learning_rate")}
+            shown = {k: v for k, v in logs.items() if k in ("loss", "eval_loss", "learning_rate")}
             if shown:
-                print(f"train: step {state.global_step}/{state.max_steps} {shown}", flush=True)
+                facts = ", ".join(f"{key} {value:.4g}" for key, value in shown.items())
+                print(f"train: step {state.global_step}/{state.max_steps}, {facts}", file=sys.stderr, flush=True)
 
 
 def in_order(examples: list[Encoded], epochs: int, rows: int, seed: int) -> list[dict[str, list[int]]]:
@@ -208,16 +213,19 @@ def collate(rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
     return {"input_ids": padded("input_ids", 0), "labels": padded("labels", IGNORED), "attention_mask": mask}
 
 
-def lora_config(settings: Train, n_layers: int) -> LoraConfig:
-    """Adapters on every linear layer of the chosen blocks; the upper ones when `lora_layers` is a number."""
+def lora_config(settings: Train, model: Any) -> LoraConfig:
+    """Adapters on every linear layer of the chosen blocks; of the upper ones when `lora_layers` is a number.
+
+    Backward passes stop below the lowest adapter, so half the layers cost a quarter less time.
+    """
+    linear = {name.split(".")[-1] for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
+    n_layers = model.config.num_hidden_layers
     layers = None if settings.lora_layers == "all" else list(range(n_layers - int(settings.lora_layers), n_layers))
     return LoraConfig(
         r=settings.lora_rank,
         lora_alpha=settings.lora_alpha,
-        target_modules="all-linear",
+        target_modules=sorted(linear),  # the output layer has become a PassThroughHead
         layers_to_transform=layers,
-        layers_pattern=None if layers is None else "layers",
-        exclude_modules=["lm_head"],
         task_type="CAUSAL_LM",
     )
 

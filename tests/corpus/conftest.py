@@ -14,9 +14,14 @@ from kun.project import Project
 from kun.schemas import CLEAN, DATASETS, conform
 from kun.tables.shards import read_dataset, write_dataset
 
-PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
+REPOSITORY = Path(__file__).parents[2]
+SAMPLE = REPOSITORY / "data" / "raw"
+PARAMS = load_params(REPOSITORY / "params.yaml")
 
-SENTENCE = "河水从山谷里流出来，绕过村口的老槐树，慢慢汇入宽阔的湖面；傍晚渔船靠岸，岸边的灯一盏接一盏亮起来，孩子们追着风筝跑远了。"
+SENTENCE = (
+    "河水从山谷里流出来，绕过村口的老槐树，慢慢汇入宽阔的湖面；"
+    "傍晚渔船靠岸，岸边的灯一盏接一盏亮起来，孩子们追着风筝跑远了。"
+)
 """A text that passes every rule."""
 
 

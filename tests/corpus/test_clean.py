@@ -7,8 +7,8 @@ from kun.errors import ConfigError
 from kun.params import Params
 from kun.project import Project
 from kun.tables.shards import read_dataset
-from tests.corpus.conftest import SENTENCE, changed, count_chars, store, various
-from tests.corpus.test_ingest import SAMPLE
+
+from .conftest import SAMPLE, SENTENCE, changed, count_chars, store, various
 
 
 def reason(project: Project, params: Params, text: str, **values: object) -> str:
@@ -24,8 +24,16 @@ DIRT = [
     ("河水。", "too_short"),
     ("The river flows out of the valley and slowly runs into the wide and quiet lake.", "not_chinese"),
     (SENTENCE[:40] + "\ufffd\ufffd" + SENTENCE[40:], "mojibake"),
-    ("锘挎渤姘翠粠灞辫胺閲屾祦鍑烘潵锛岀粫杩囨潙鍙ｇ殑鑰佹鏍戯紝鎱㈡參姹囧叆瀹介様鐨勬箹闈紱鍌嶆櫄娓旇埞闈犲哺锛屽哺杈圭殑", "mojibake"),
-    ("零基础学画画，名师一对一，包教包会，名额有限，原价1999元，还在等什么，快来和我们一起画出春夏秋冬的山水吧，先到先得！", "advertising"),
+    (
+        "锘挎渤姘翠粠灞辫胺閲屾祦鍑烘潵锛岀粫杩囨潙鍙ｇ殑鑰佹鏍戯紝鎱㈡參姹囧叆瀹介様鐨勬箹闈紱鍌嶆櫄娓旇埞闈犲"
+        "哺锛屽哺杈圭殑",
+        "mojibake",
+    ),
+    (
+        "零基础学画画，名师一对一，包教包会，名额有限，原价1999元，还在等什么，快来和我们一起画出春夏秋冬的山水"
+        "吧，先到先得！",
+        "advertising",
+    ),
     (SENTENCE + "加老师微信：huahua2024。", "advertising"),
     (NAVIGATION, "navigation"),
     (SENTENCE + "见 https://example.com/a。", "links"),
@@ -34,7 +42,11 @@ DIRT = [
     ("河水1号站 3/5 8.5%，湖面2号站 4/6 9.1%，" * 5, "symbols"),
     ("\n".join(["河水从山谷里流出来。"] * 3 + [SENTENCE]), "duplicate_lines"),
     ("清洗滤网可以让房间里的空气更加清新，家人也住得更舒服。" * 6, "repeated_grams"),
-    ("河水从山谷里流出来\n绕过村口的老槐树\n汇入宽阔的湖面\n孩子们追着风筝跑远\n岸边的灯一盏接一盏亮起来\n渔船靠岸了", "open_lines"),
+    (
+        "河水从山谷里流出来\n绕过村口的老槐树\n汇入宽阔的湖面\n孩子们追着风筝跑远\n岸边的灯一盏接一盏亮起来\n"
+        "渔船靠岸了",
+        "open_lines",
+    ),
     ("".join(various(12)), "too_long"),
 ]
 
@@ -48,14 +60,23 @@ def test_dirt_has_its_reason(project: Project, params: Params, text: str, expect
     "text",
     [
         SENTENCE,
-        "園林的地方有限，造園的人便向牆外借風景，這就是借景。明代計成在書裡說，借景是造園最要緊的一件事，並且分出遠借、鄰借幾種。",
-        "如果 a < b，则 a - b 是负数；如果 a > b，则 a - b 是正数；两数相等时差为零，这三种情况有且只有一种成立，称为三歧性。",
-        "添加微信好友时，对方可以设置是否需要验证；朋友圈的可见范围也能单独调整，这些都在隐私设置里，第一次使用的人不妨逐项看一遍。",
+        "園林的地方有限，造園的人便向牆外借風景，這就是借景。明代計成在書裡說，借景是造園最要緊的一件事，"
+        "並且分出遠借、鄰借幾種。",
+        "如果 a < b，则 a - b 是负数；如果 a > b，则 a - b 是正数；两数相等时差为零，这三种情况有且只有一种成立"
+        "，称为三歧性。",
+        "添加微信好友时，对方可以设置是否需要验证；朋友圈的可见范围也能单独调整，这些都在隐私设置里，第一次使用"
+        "的人不妨逐项看一遍。",
+        "停药四年又复发了该怎么办\n问：停药四年，昨天劳累过度又复发，以前的药是不是都白吃了\n答：先去医院复查，确定原因以后再调整用药，平时不要熬夜，也不要自行停药。",
+        "办了一张打八折的卡，周二去看的时候才发现原来这天半价，而且可以在网上买票，去现场直接取就好了，比以前一大早排队方便得太多了。",
         "版权所有是什么意思？它表示作品的权利归作者，别人未经许可不得使用。" + SENTENCE * 2,
-        "登录和注册是网站最基本的两个功能：注册写入一条新用户，登录核对口令并发放令牌，令牌过期以后需要重新登录，这样才安全。",
-        "# 水煮玉米的做法\n\n玉米带皮煮更香，加一点盐和糖更甜，十五分钟就好。\n\n## 原料\n\n- 玉米\n- 盐\n- 糖\n\n## 步骤\n\n1. 洗净\n2. 下锅煮熟",
-        "统计学中，中位数把数据分成两半：一半比它小，一半比它大。它不受极端值影响，因此报告收入时常用中位数而不用平均数来代表一般人。",
-        "科学家用 grep 命令查找日志：\n\n```shell\ngrep -rn error /var/log --include=app.log | sort | uniq -c | head -n 20\n```\n\n这条命令先递归查找含有错误的行，再排序、去重并计数，最后显示前二十行。",
+        "登录和注册是网站最基本的两个功能：注册写入一条新用户，登录核对口令并发放令牌，令牌过期以后需要重新登录"
+        "，这样才安全。",
+        "# 水煮玉米的做法\n\n玉米带皮煮更香，加一点盐和糖更甜，十五分钟就好。\n\n## 原料\n\n- 玉米\n- 盐\n"
+        "- 糖\n\n## 步骤\n\n1. 洗净\n2. 下锅煮熟",
+        "统计学中，中位数把数据分成两半：一半比它小，一半比它大。它不受极端值影响，因此报告收入时常用中位数而不"
+        "用平均数来代表一般人。",
+        "科学家用 grep 命令查找日志：\n\n```shell\ngrep -rn error /var/log --include=app.log | sort | uniq -c |"
+        " head -n 20\n```\n\n这条命令先递归查找含有错误的行，再排序、去重并计数，最后显示前二十行。",
     ],
 )
 def test_good_texts_stay(project: Project, params: Params, text: str) -> None:
@@ -105,15 +126,18 @@ def test_conservation(project: Project, params: Params, count: int) -> None:
 
 def test_long_names_are_no_repetition() -> None:
     name = "中华人民共和国国家发展和改革委员会"
-    assert top_gram_share(f"{name}在北京。{name}发布公告，{SENTENCE}{name}另行通知。") < 0.5
+    assert top_gram_share(f"{name}在北京。{name}发布公告，{SENTENCE}{name}另行通知。") == 0.0
     assert top_gram_share("") == top_gram_share("河") == 0.0
     assert top_gram_share("uncompress 命令与 uncompress 工具，还有 uncompress 选项。") == 0.0
 
 
 def test_null_breaks_a_rule(params: Params) -> None:
-    assert pl.DataFrame({"n_chars": [None]}, schema={"n_chars": pl.Int64}).select(
-        rules(params.clean)["too_short"].keep.fill_null(False)
-    ).item() is False
+    assert (
+        pl.DataFrame({"n_chars": [None]}, schema={"n_chars": pl.Int64})
+        .select(rules(params.clean)["too_short"].keep.fill_null(False))
+        .item()
+        is False
+    )
 
 
 def test_sample_data(project: Project, params: Params) -> None:

@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 
 import pytest
 
@@ -8,9 +7,8 @@ from kun.errors import InputError
 from kun.params import Params
 from kun.project import Project
 from kun.tables.shards import read_dataset
-from tests.corpus.conftest import changed, reasons
 
-SAMPLE = Path(__file__).parents[2] / "data" / "raw"
+from .conftest import SAMPLE, changed, reasons
 
 
 def put(project: Project, name: str, *texts: object) -> None:

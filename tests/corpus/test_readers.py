@@ -159,7 +159,8 @@ LINES = st.lists(
     st.one_of(
         st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=30),
         st.fixed_dictionaries({"text": st.one_of(st.text(), st.none(), st.integers())}).map(json.dumps),
-    ).map(lambda line: line.encode()) | st.binary(max_size=20).map(lambda line: line.replace(b"\n", b"").replace(b"\r", b"")),
+    ).map(lambda line: line.encode())
+    | st.binary(max_size=20).map(lambda line: line.replace(b"\n", b"").replace(b"\r", b"")),
     max_size=12,
 )
 
@@ -175,7 +176,7 @@ def test_no_line_is_ever_lost(tmp_path: Path, lines: list[bytes]) -> None:
 
 
 @SAVED
-@given(st.lists(st.lists(st.text("一二，\"\n", max_size=5), min_size=2, max_size=2), min_size=1))
+@given(st.lists(st.lists(st.text('一二，"\n', max_size=5), min_size=2, max_size=2), min_size=1))
 def test_no_csv_record_is_ever_lost(tmp_path: Path, rows: list[list[str]]) -> None:
     quoted = [",".join('"' + cell.replace('"', '""') + '"' for cell in row) for row in [["text", "title"], *rows]]
     assert len(items(written(tmp_path, "a.csv", "\n".join(quoted)))) == len(rows)

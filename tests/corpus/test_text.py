@@ -77,7 +77,14 @@ def test_shingles_of_short_texts_are_empty() -> None:
 
 
 def test_language_by_share_of_letters() -> None:
-    texts = ["河水流过山谷。", "The river runs.", "川の水がながれています。", "1984", "用Python写函数吧朋友", "Река течёт"]
+    texts = [
+        "河水流过山谷。",
+        "The river runs.",
+        "川の水がながれています。",
+        "1984",
+        "用Python写函数吧朋友",
+        "Река течёт",
+    ]
     frame = pl.DataFrame({"text": texts}).with_columns(lang=language(pl.col("text")), share=cjk_share(pl.col("text")))
     assert frame["lang"].to_list() == ["zh", "en", "other", "other", "zh", "other"]
     assert frame["share"][0] == 1.0

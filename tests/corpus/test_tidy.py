@@ -46,9 +46,15 @@ def test_repairs_never_fail(text: str) -> None:
 
 
 def test_wrapped_lines_are_joined() -> None:
-    wrapped = "台风是发生在西北太平洋和南海的强烈热带气\n旋，在大西洋则称为飓风，形成需要几个条件\n：海面水温要高，还要有足够的地转偏向力。"
+    wrapped = (
+        "台风是发生在西北太平洋和南海的强烈热带气\n旋，在大西洋则称为飓风，形成需要几个条件\n：海面水温要高，"
+        "还要有足够的地转偏向力。"
+    )
     assert join_wrapped(wrapped) == wrapped.replace("\n", "")
-    indented = "    这些文件和目录可以分散在多个设备中，用 mount\n    command 把某个设备上找到的文件系统附着到一棵巨大\n    的文件树上。"
+    indented = (
+        "    这些文件和目录可以分散在多个设备中，用 mount\n    command 把某个设备上找到的文件系统附着到一棵巨大\n"
+        "    的文件树上。"
+    )
     assert join_wrapped(indented.strip()) == (
         "这些文件和目录可以分散在多个设备中，用 mount command 把某个设备上找到的文件系统附着到一棵巨大的文件树上。"
     )
@@ -60,7 +66,8 @@ def test_wrapped_lines_are_joined() -> None:
         "白日依山尽，\n黄河入海流。\n欲穷千里目，\n更上一层楼。",
         "首页\n登录\n注册\n联系我们",
         "第一段说的是河水从山谷里流出来。\n第二段说的是湖面上的渔船靠了岸。\n第三段说的是孩子们追着风筝跑。",
-        "- 把土豆洗净去皮，切成一厘米见方的小块\n- 锅里放油，烧到七成热时放入葱姜蒜爆香\n- 倒入土豆翻炒，加水没过，盖上锅盖焖煮",
+        "- 把土豆洗净去皮，切成一厘米见方的小块\n- 锅里放油，烧到七成热时放入葱姜蒜爆香\n- 倒入土豆翻炒，"
+        "加水没过，盖上锅盖焖煮",
         "def f(a):\n    return a + 1\n\nprint(f(2))",
     ],
 )

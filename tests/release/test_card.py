@@ -43,10 +43,8 @@ def test_front_matter(project: Project, params: Params, pairs: pl.DataFrame) -> 
     assert head["task_categories"] == ["text-generation"]
     assert head["size_categories"] == ["n<1K"]
     assert head["pretty_name"] == "kun-demo"
-    assert head["configs"][0] == {
-        "config_name": "default",
-        "data_files": [{"split": "train", "path": "data/train-*.parquet"}],
-    }
+    files = [{"split": "train", "path": "data/train-*.parquet"}]
+    assert head["configs"] == [{"config_name": "default", "data_files": files}]
 
 
 def test_one_known_licence_and_a_free_model_need_no_other(

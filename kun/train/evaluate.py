@@ -1,0 +1,119 @@
+"""Held-out tests of the two models: does the label model find the instruction, does the judge know good from bad."""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from kun.backtranslate.judge import judge_prompt, verdict_scores
+from kun.backtranslate.label import label_prompt
+from kun.backtranslate.measures import character_f1
+from kun.engine.base import Sampling
+from kun.params import Engine, Evaluate, Judge, Label
+from kun.project import Project
+from kun.tables.shards import read_dataset, write_json
+from kun.train.corrupt import CORRUPTIONS, UNSEEN, Corruption
+from kun.work.stage import ModelStage
+
+THRESHOLDS = (0.3, 0.5, 0.7, 0.9)  # a table to choose `judge.threshold` from
+
+
+def evaluate(
+    project: Project, params: Evaluate, label: Label, judge: Judge, engine: Engine
+) -> dict[str, Any] | None:
+    """Write reports/evaluate.json from the held-out seeds; None on helper ranks."""
+    seeds = read_dataset(project.dataset("seeds")).filter(pl.col("split") == "heldout").sort("id")
+    labelled = _label_model(project, seeds, params, label, engine)
+    judged = _judge_model(project, seeds, params, judge, engine)
+    if labelled is None or judged is None:
+        return None
+    report = {"label": labelled, "judge": judged}
+    write_json(project.root / "reports" / "evaluate.json", report)
+    return report
+
+
+def auc(good: Sequence[float], bad: Sequence[float]) -> float:
+    """Probability that a random good item scores above a random bad one; ties count half."""
+    above = np.asarray(good)[:, None] - np.asarray(bad)[None, :]
+    return float(((above > 0) + 0.5 * (above == 0)).mean())
+
+
+def precision_at(good: Sequence[float], bad: Sequence[float], threshold: float) -> dict[str, float]:
+    """Precision and recall of `score >= threshold`, as if good and bad were equally frequent."""
+    recall = float(np.mean(np.asarray(good) >= threshold))
+    false_rate = float(np.mean(np.asarray(bad) >= threshold))
+    passed = recall + false_rate
+    return {"precision": round(recall / passed, 4) if passed else 0.0, "recall": round(recall, 4)}
+
+
+def best_threshold(good: Sequence[float], bad: Sequence[float]) -> float:
+    """The threshold that separates best: highest recall minus false positive rate (Youden's J)."""
+    candidates = sorted({*good, *bad})
+    return max(candidates, key=lambda t: np.mean(np.asarray(good) >= t) - np.mean(np.asarray(bad) >= t))
+
+
+def _label_model(
+    project: Project, seeds: pl.DataFrame, params: Evaluate, label: Label, engine: Engine
+) -> dict[str, Any] | None:
+    rows = seeds.filter(pl.col("input") == "").head(params.label_rows)
+    stage = ModelStage(project, "evaluate-label", engine, adapter="label")
+    prompts = [stage.tokens.chat(label_prompt(text, label.lang)) for text in rows["output"]]
+    written = stage.generate(prompts, Sampling(label.max_new_tokens, 0.0, 1.0, label.repetition_penalty))
+    if written is None:
+        return None
+    true = rows["instruction"].to_list()
+    rng = random.Random(params.seed)
+    others = [rng.choice([t for j, t in enumerate(true) if j != i] or true) for i in range(len(true))]
+    own = [character_f1(text or "", t) for text, t in zip(written["text"], true, strict=True)]
+    random_f1 = [character_f1(other, t) for other, t in zip(others, true, strict=True)]
+    return {
+        "rows": rows.height,
+        "character_f1": round(float(np.mean(own)), 4),
+        "random_character_f1": round(float(np.mean(random_f1)), 4),
+        "closer_than_random": round(float(np.mean([a > b for a, b in zip(own, random_f1, strict=True)])), 4),
+    }
+
+
+def _judge_model(
+    project: Project, seeds: pl.DataFrame, params: Evaluate, judge: Judge, engine: Engine
+) -> dict[str, Any] | None:
+    good = seeds["instruction"].head(params.judge_rows).to_list()
+    spoilt, unseen = _spoil(good, CORRUPTIONS, params.seed), _spoil(good, UNSEEN, params.seed)
+    report: dict[str, Any] = {"rows": len(good)}
+    for name, adapter in (("trained", "chat"), ("zero_shot", None)):
+        stage = ModelStage(project, f"evaluate-judge-{name}", engine, adapter=adapter)
+        texts = [*good, *(text for _, text in spoilt), *(text for _, text in unseen)]
+        scores = verdict_scores(stage, [stage.tokens.chat(judge_prompt(text, judge.lang)) for text in texts])
+        if scores is None:
+            return None
+        values = scores["p_good"].fill_null(0.5).to_list()
+        n, m = len(good), len(spoilt)
+        parts = {"good": values[:n], "spoilt": values[n : n + m], "unseen": values[n + m :]}
+        report[name] = _judge_report(parts, spoilt)
+    return report
+
+
+def _judge_report(parts: dict[str, list[float]], spoilt: list[tuple[str, str]]) -> dict[str, Any]:
+    good, bad = parts["good"], parts["spoilt"]
+    by_kind = {
+        kind: round(auc(good, [v for (k, _), v in zip(spoilt, bad, strict=True) if k == kind]), 4)
+        for kind in dict.fromkeys(kind for kind, _ in spoilt)
+    }
+    best = best_threshold(good, bad)
+    return {
+        "auc": round(auc(good, bad), 4),
+        "auc_unseen_kinds": round(auc(good, parts["unseen"]), 4),
+        "auc_by_kind": by_kind,
+        "at_threshold": {str(t): precision_at(good, bad, t) for t in THRESHOLDS},
+        "best_threshold": round(best, 4),
+        "at_best_threshold": precision_at(good, bad, best),
+    }
+
+
+def _spoil(good: Sequence[str], kinds: dict[str, Corruption], seed: int) -> list[tuple[str, str]]:
+    """One (kind, spoilt instruction) for each good one, the kinds in turn."""
+    rng = random.Random(seed)
+    names = list(kinds)
+    return [(names[i % len(names)], kinds[names[i % len(names)]](text, rng)) for i, text in enumerate(good)]
