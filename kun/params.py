@@ -208,6 +208,8 @@ class Instructions:
     min_chars: Count
     max_chars: Positive
     max_copied_share: Share
+    min_copied_chars: Count
+    """A shorter common run is the name of the topic, not a copy."""
     dup_threshold: Annotated[float, 0.3, 1]
     seed: int
 
@@ -217,6 +219,8 @@ class Judge:
     """Scoring instructions."""
 
     mode: Literal["verdict", "sampled", "pair_score"]
+    rubric: Literal["short", "full"]
+    """full: with the seven examples of the paper's kind, for models that judge untrained; short: for a trained judge."""
     lang: Language
     temperature: Annotated[float, 0, 2]
     max_new_tokens: Positive

@@ -41,13 +41,14 @@ def with_features(rows: pl.DataFrame, evals: EvalGrams) -> pl.DataFrame:
         found_mode=_found(rows, lambda text: _match(phrases.OTHER_MODES, text)),
         found_repeat=_found(rows, lambda text: repeated_unit(text, 3)),
         found_eval=_found(rows, lambda text: evals.overlap(text) or ""),
-        copied=pl.Series([longest_common(i, t or "") / max(len(i), 1) for i, t in pairs], dtype=pl.Float64),
+        common=pl.Series([longest_common(i, t or "") for i, t in pairs], dtype=pl.Int64),
         length=pl.col("instruction").str.len_chars(),
     )
 
 
 def rules(params: Instructions) -> dict[str, Rule]:
     """Named rules, cheapest explanation first."""
+    copied = pl.col("common") / pl.col("length")
     dangling = "found_dangling" if params.dangling == "anchored" else "found_keyword"
     return {
         "empty_output": Rule(pl.col("finish") != "empty", pl.col("finish"), "not empty"),
@@ -59,7 +60,9 @@ def rules(params: Instructions) -> dict[str, Rule]:
         "other_modality": _absent("found_mode"),
         "repetition": _absent("found_repeat"),
         "copied_from_text": Rule(
-            pl.col("copied") <= params.max_copied_share, pl.col("copied").round(3), params.max_copied_share
+            (copied <= params.max_copied_share) | (pl.col("common") < params.min_copied_chars),
+            copied.round(3),
+            params.max_copied_share,
         ),
         "contaminated": _absent("found_eval"),
     }

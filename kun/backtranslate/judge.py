@@ -22,9 +22,9 @@ GOOD, BAD = "【好】", "【差】"
 SCORE = re.compile(r"(?:评分|score)\s*[:：]\s*(\d+)\s*(?:分|/\s*5)?\s*[。.]?\s*$", re.IGNORECASE)
 
 
-def judge_prompt(instruction: str, lang: str) -> str:
+def judge_prompt(instruction: str, params: Judge) -> str:
     """The judge's user turn, in training and in use: the rubric first, so that its keys and values are shared."""
-    return render("judge", lang, instruction=instruction)
+    return render(f"judge_{params.rubric}", params.lang, instruction=instruction)
 
 
 def judge(project: Project, params: Judge, engine: Engine) -> dict[str, Any] | None:
@@ -85,7 +85,7 @@ def parse_score(reply: str) -> float | None:
 def _message(row: dict[str, Any], params: Judge) -> str:
     if params.mode == "pair_score":
         return render("pair_score", params.lang, instruction=row["instruction"], text=row["text"])
-    return judge_prompt(row["instruction"], params.lang)
+    return judge_prompt(row["instruction"], params)
 
 
 def _scores(stage: ModelStage, prompts: list[str], params: Judge) -> pl.DataFrame | None:

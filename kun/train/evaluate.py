@@ -85,7 +85,7 @@ def _judge_model(
     for name, adapter in (("trained", "chat"), ("zero_shot", None)):
         stage = ModelStage(project, f"evaluate-judge-{name}", engine, adapter=adapter)
         texts = [*good, *(text for _, text in spoilt), *(text for _, text in unseen)]
-        scores = verdict_scores(stage, [stage.tokens.chat(judge_prompt(text, judge.lang)) for text in texts])
+        scores = verdict_scores(stage, [stage.tokens.chat(judge_prompt(text, judge)) for text in texts])
         if scores is None:
             return None
         values = scores["p_good"].fill_null(0.5).to_list()

@@ -11,7 +11,7 @@ from kun.backtranslate.judge import BAD, GOOD, judge_prompt
 from kun.backtranslate.label import label_prompt
 from kun.backtranslate.polish import polish_prompt
 from kun.engine.tokens import TokenizerFile
-from kun.params import TrainTask
+from kun.params import Params, TrainTask
 from kun.prompts import render
 from kun.train.corrupt import CORRUPTIONS, cluttered
 
@@ -35,19 +35,17 @@ class Encoded:
     labels: list[int]
 
 
-def build_examples(
-    seeds: pl.DataFrame, params: TrainTask, lang: str, seed: int, share: float = 1.0
-) -> list[Example]:
+def build_examples(seeds: pl.DataFrame, task: TrainTask, params: Params, share: float = 1.0) -> list[Example]:
     """Examples of all tasks, in a seeded order; a task with a positive number takes that many, 0 means all seeds.
 
     `share` scales the numbers, so that the held-out examples keep the proportions of the training examples.
     """
-    rng = random.Random(seed)
+    rng = random.Random(params.train.seed)
     examples: list[Example] = []
-    for task, wanted in params.tasks.items():
+    for name, wanted in task.tasks.items():
         rows = seeds.to_dicts()
         rng.shuffle(rows)
-        made = _MAKERS[task](rows, lang, rng)
+        made = _MAKERS[name](rows, params, rng)
         examples += [example for example, _ in zip(made, range(math.ceil(wanted * share) or len(rows)), strict=False)]
     rng.shuffle(examples)
     return examples
@@ -66,37 +64,37 @@ def answer_prompt(instruction: str, given: str, lang: str) -> str:
     return render("answer", lang, instruction=instruction, input=given)
 
 
-def _label(rows: Sequence[dict[str, str]], lang: str, rng: random.Random) -> Iterator[Example]:
+def _label(rows: Sequence[dict[str, str]], params: Params, rng: random.Random) -> Iterator[Example]:
     """Pairs with an input are left out: their instruction cannot be told from the answer alone."""
     for row in rows:
         if not row["input"]:
-            yield Example("label", label_prompt(row["output"], lang), row["instruction"])
+            yield Example("label", label_prompt(row["output"], params.label.lang), row["instruction"])
 
 
-def _answer(rows: Sequence[dict[str, str]], lang: str, rng: random.Random) -> Iterator[Example]:
+def _answer(rows: Sequence[dict[str, str]], params: Params, rng: random.Random) -> Iterator[Example]:
     for row in rows:
-        yield Example("answer", answer_prompt(row["instruction"], row["input"], lang), row["output"])
+        yield Example("answer", answer_prompt(row["instruction"], row["input"], params.polish.lang), row["output"])
 
 
-def _judge(rows: Sequence[dict[str, str]], lang: str, rng: random.Random) -> Iterator[Example]:
+def _judge(rows: Sequence[dict[str, str]], params: Params, rng: random.Random) -> Iterator[Example]:
     """Good and spoilt instructions in turn, the kinds of spoiling in turn."""
     kinds = list(CORRUPTIONS.values())
     for number, row in enumerate(rows):
         instruction = row["instruction"]
         if number % 2 == 0:
-            yield Example("judge", judge_prompt(instruction, lang), GOOD)
+            yield Example("judge", judge_prompt(instruction, params.judge), GOOD)
         else:
-            yield Example("judge", judge_prompt(kinds[number // 2 % len(kinds)](instruction, rng), lang), BAD)
+            yield Example("judge", judge_prompt(kinds[number // 2 % len(kinds)](instruction, rng), params.judge), BAD)
 
 
-def _polish(rows: Sequence[dict[str, str]], lang: str, rng: random.Random) -> Iterator[Example]:
+def _polish(rows: Sequence[dict[str, str]], params: Params, rng: random.Random) -> Iterator[Example]:
     """The answer in clutter and its instruction -> the answer."""
     outputs = [row["output"] for row in rows]
     for row in rows:
         if not row["input"]:
             others = [rng.choice(outputs)] if len(outputs) > 1 else []
             text = cluttered(row["output"], [other for other in others if other != row["output"]], rng)
-            yield Example("polish", polish_prompt(text, row["instruction"], lang), row["output"])
+            yield Example("polish", polish_prompt(text, row["instruction"], params.polish.lang), row["output"])
 
 
 _MAKERS = {"label": _label, "answer": _answer, "judge": _judge, "polish": _polish}

@@ -41,7 +41,7 @@ def train(project: Project, name: str, params: Params) -> dict[str, Any] | None:
     for split in ("train", "heldout"):
         rows = seeds.filter(pl.col("split") == split)
         share = rows.height / max(seeds.height - rows.height, 1) if split == "heldout" else 1.0
-        examples = build_examples(rows, task, params.label.lang, params.train.seed, share)
+        examples = build_examples(rows, task, params, share)
         parts[split] = [encode(example, tokens, base.end_token) for example in examples]
     identity = {
         "version": VERSION,
