@@ -72,7 +72,9 @@ def _stage(name: str) -> Callable[[Callable[..., Any]], click.Command]:
 
 
 def _limited(function: Callable[..., Any]) -> Callable[..., Any]:
-    option = click.option("--limit", type=click.IntRange(min=1), help="Only the first N rows; the rest is dropped, with reason.")
+    option = click.option(
+        "--limit", type=click.IntRange(min=1), help="Only the first N rows; the rest is dropped, with reason."
+    )
     return option(function)
 
 
@@ -298,7 +300,9 @@ def summary() -> None:
 
     project, params = _open()
     click.echo(funnel_text(funnel_frame(read_counts(project))))
-    click.echo(f"\ndataset  data/release ({params.release.name})\ncard     data/release/README.md\nreport   reports/report.html")
+    click.echo(
+        f"\ndataset  data/release ({params.release.name})\ncard     data/release/README.md\nreport   reports/report.html"
+    )
 
 
 def _open() -> "tuple[Project, Params]":

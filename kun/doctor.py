@@ -28,7 +28,15 @@ class Finding:
 def examine(project: Project | None = None) -> list[Finding]:
     """Look at everything; never raises for what it finds."""
     project = project or Project()
-    return [_packages(), _params(project), _model(project), _disk(project), _device(), _dvc(project), _identity(project)]
+    return [
+        _packages(),
+        _params(project),
+        _model(project),
+        _disk(project),
+        _device(),
+        _dvc(project),
+        _identity(project),
+    ]
 
 
 def _packages() -> Finding:
@@ -84,7 +92,8 @@ def _dvc(project: Project) -> Finding:
 def _identity(project: Project) -> Finding:
     missing = [key for key in ("user.name", "user.email") if not _git(project.root, "config", key)]
     if missing:
-        return Finding("git identity", False, f"{' and '.join(missing)} not set; `dvc exp run --queue` needs it: git config {missing[0]} ...")
+        fix = f"{' and '.join(missing)} not set; `dvc exp run --queue` needs it: git config {missing[0]} ..."
+        return Finding("git identity", False, fix)
     return Finding("git identity", True, "set (queued experiments work)")
 
 

@@ -25,6 +25,9 @@ from kun.project import Project
 from kun.tables.shards import write_json
 
 TEMPLATES = Path(__file__).parent / "templates"
+TURN_TOKENS = (("gemma", "<start_of_turn>", "<end_of_turn>"), ("chatml", "<|im_start|>", "<|im_end|>"))
+"""Template file, and the tokens that a vocabulary must have for it."""
+
 CONVERSION = 1  # part of a package's fingerprint: raise it when the conversion changes its result
 PINNED = ("*.safetensors", "tokenizer.json", "config.json")
 
@@ -170,6 +173,7 @@ def _converted(project: Project, gguf: Path, sha256: str) -> Path:
 def _convert_weights(gguf: Path, folder: Path) -> None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
+
     source = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
     config = AutoConfig.from_pretrained(**source)
     loaded = AutoModelForCausalLM.from_pretrained(**source, config=config, dtype=torch.float32)
@@ -253,15 +257,10 @@ def _chat_tokens(folder: Path) -> tuple[str, str, str]:
     own = file.read_text(encoding="utf-8") if file.is_file() else config.get("chat_template")
     tokens = TokenizerFile(folder, "", "")
     bos, eos = _content(config.get("bos_token")), _content(config.get("eos_token"))
-    for name, opening, closing in (
-        ("gemma", "<start_of_turn>", "<end_of_turn>"),
-        ("chatml", "<|im_start|>", "<|im_end|>"),
-    ):
+    name, end = "plain", eos
+    for known, opening, closing in TURN_TOKENS:
         if tokens.id_of(opening) is not None and tokens.id_of(closing) is not None:
-            end = closing
-            break
-    else:
-        name, end = "plain", eos
+            name, end = known, closing
     if not end:
         raise ModelError(f"{folder}: the tokenizer names no eos_token, so no reply could ever end")
     return own or (TEMPLATES / f"{name}.jinja").read_text(encoding="utf-8"), bos, end

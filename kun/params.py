@@ -303,4 +303,6 @@ class Params:
     def __post_init__(self) -> None:
         longest = max(self.label.max_new_tokens, self.judge.max_new_tokens, self.polish.max_new_tokens)
         if self.engine.context <= longest:
-            raise ValueError(f"engine.context {self.engine.context} leaves no room for a prompt beside {longest} new tokens")
+            raise ValueError(
+                f"engine.context {self.engine.context} leaves no room for a prompt beside {longest} new tokens"
+            )

@@ -8,26 +8,27 @@ import gzip
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import yaml
 
 from kun.project import Project
 
 ROOT = Path(__file__).parents[1]
-PRODUCTS = ("data", "models", "reports", "dvc.lock", "metrics.json")
-"""Top-level names that stages write; of `data` the samples are source."""
-SAMPLES = ("data/raw/", "data/seed/", "data/eval/")
+OFFLINE_GUARD = Path(__file__).parent / "offline"
 
-PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+OFFLINE = {
+    "GX_ANALYTICS_ENABLED": "false",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DVC_NO_ANALYTICS": "1",
+}
+PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 TINY: dict[str, Any] = {
     "model.licence": "CC0-1.0",
@@ -48,7 +49,6 @@ TINY: dict[str, Any] = {
     "evaluate.label_rows": 4,
     "label.temperature": 1.0,  # greedy, the tiny model says the same of every text
     "label.max_new_tokens": 48,
-    "instructions.min_chars": 4,
     "instructions.max_copied_share": 1.0,
     "instructions.dup_threshold": 1.0,
     "judge.floor": 0.0,
@@ -56,6 +56,7 @@ TINY: dict[str, Any] = {
     "polish.temperature": 1.0,
     "polish.max_new_tokens": 96,
     "polish.min_text_tokens": 8,
+    "pairs.min_chars": 1,
     "pairs.min_distinct_4gram": 0.0,
     "pairs.min_support": 0.0,
     "pairs.min_cjk_share": 0.0,
@@ -78,14 +79,15 @@ class Copy:
 
     @property
     def env(self) -> dict[str, str]:
-        """Offline, with this interpreter's scripts first on PATH, its own scratch and DVC's site files inside the copy."""
+        """Offline, this interpreter's scripts first on PATH, scratch and DVC's site files beside the copy."""
         inherited = {key: value for key, value in os.environ.items() if key.lower() not in PROXIES}
-        guard = Path(__file__).parent / "offline"
-        return inherited | OFFLINE | {
+        return {
+            **inherited,
+            **OFFLINE,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": f"{self.root}{os.pathsep}{guard}",
+            "PYTHONPATH": f"{self.root}{os.pathsep}{OFFLINE_GUARD}",
             "KUN_SCRATCH": str(self.scratch),
-            "DVC_SITE_CACHE_DIR": str(self.root.parent / f"{self.root.name}-dvc-site"),
+            "DVC_SITE_CACHE_DIR": str(self.scratch.with_name("dvc-site")),
         }
 
     def run(self, *command: str) -> "subprocess.CompletedProcess[str]":
@@ -93,21 +95,22 @@ class Copy:
         return subprocess.run(command, cwd=self.root, env=self.env, capture_output=True, text=True, check=False)
 
     def must(self, *command: str) -> str:
-        """Run to the end and return stdout + stderr; AssertionError with the output unless it exits 0."""
+        """Run to the end and return what it printed; AssertionError unless it exits 0."""
         done = self.run(*command)
-        assert done.returncode == 0, f"{' '.join(command)} exits {done.returncode}\n{done.stdout[-4000:]}{done.stderr[-6000:]}"
-        return done.stdout + done.stderr
+        told = done.stdout + done.stderr
+        assert done.returncode == 0, f"{' '.join(command)} exits {done.returncode}\n{told[-6000:]}"
+        return told
 
-    def params(self, **values: Any) -> None:
-        """Set dotted keys of params.yaml (`__` for the dots)."""
+    def set_params(self, values: Mapping[str, Any]) -> None:
+        """Set dotted keys of params.yaml, which must exist."""
         path = self.root / "params.yaml"
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
         for dotted, value in values.items():
-            *parents, leaf = dotted.replace("__", ".").split(".")
+            *parents, leaf = dotted.split(".")
             section = tree
             for name in parents:
                 section = section[name]
-            assert leaf in section, f"no key {dotted} in params.yaml"
+            assert leaf in section, f"params.yaml has no key {dotted}"
             section[leaf] = value
         path.write_text(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
@@ -119,4 +122,59 @@ class Copy:
     def commit(self) -> None:
         """Everything that git sees."""
         self.must("git", "add", "-A")
-        self.must("git", "commit", "-qm", "state", "--allow-empty")
+        self.must("git", "commit", "-q", "--allow-empty", "-m", "state")
+
+
+def copy_project(folder: Path, tiny_base: Path, **overrides: Any) -> Copy:
+    """The sources of this repository in `folder`/project, small data and small work; `section__key` overrides params."""
+    copy = Copy(folder / "project", folder / "scratch")
+    for name in _source_files():
+        target = copy.root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target)
+    _write_small_data(copy.root / "data")
+    given = {key.replace("__", "."): value for key, value in overrides.items()}
+    copy.set_params({**TINY, "model.base": str(tiny_base), **given})
+    copy.must("git", "init", "-q", "-b", "main")
+    copy.must("git", "config", "user.name", "test")
+    copy.must("git", "config", "user.email", "test@example.org")
+    copy.commit()
+    return copy
+
+
+def duplicate(copy: Copy, folder: Path) -> Copy:
+    """The copy as it is, products, DVC cache and scratch included, in another folder."""
+    for part in (copy.root, copy.scratch):
+        shutil.copytree(part, folder / part.name, symlinks=True)
+    return Copy(folder / copy.root.name, folder / copy.scratch.name)
+
+
+def _source_files() -> list[str]:
+    """What git tracks or would track, without anything that a stage writes; only that a run needs."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\0")
+    wanted = ("kun/", "expectations/", "configs/", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", ".dvc/config")
+    return [
+        name
+        for name in listed
+        if name.startswith((*wanted, "data/raw/", "data/seed/", "data/eval/")) and (ROOT / name).is_file()
+    ]
+
+
+def _write_small_data(data: Path) -> None:
+    """Cut the samples down; each kind of file stays, and the natural dirt."""
+    for name, n_lines in (("raw/encyclopedia.jsonl", 14), ("raw/forum.csv", 12), ("seed/seeds.jsonl", 60)):
+        _keep_lines(data / name, n_lines)
+    howto = data / "raw/howto.jsonl.gz"
+    howto.write_bytes(gzip.compress(b"\n".join(gzip.decompress(howto.read_bytes()).split(b"\n")[:8]), mtime=0))
+    for name in ("city.txt", "nature.txt", "science.txt"):
+        (data / "raw/essays" / name).unlink()
+
+
+def _keep_lines(path: Path, count: int) -> None:
+    path.write_bytes(b"\n".join(path.read_bytes().split(b"\n")[:count]) + b"\n")

@@ -57,7 +57,9 @@ def _tokenizer(text: str) -> PreTrainedTokenizerFast:
     )
 
 
-def _teach(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, pairs: list[dict[str, str]], steps: int) -> None:
+def _teach(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, pairs: list[dict[str, str]], steps: int
+) -> None:
     """Next-token training on short chats: enough to learn which characters are frequent and that turns end."""
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
     turns = [

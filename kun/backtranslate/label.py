@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import polars as pl
-
 from kun.engine.base import Sampling
 from kun.params import Engine, Label
 from kun.project import Project
@@ -25,9 +23,7 @@ def label(project: Project, params: Label, engine: Engine) -> dict[str, Any] | N
     chosen, beyond = within_limit(texts, params.limit)
     prompts = [stage.tokens.chat(label_prompt(text, params.lang)) for text in chosen["text"]]
     fitting, too_long = within_context(chosen, prompts, stage.tokens, engine.context - params.max_new_tokens)
-    sampling = Sampling(
-        params.max_new_tokens, params.temperature, params.top_p, params.repetition_penalty, params.seed
-    )
+    sampling = Sampling(params.max_new_tokens, params.temperature, params.top_p, params.repetition_penalty, params.seed)
     results = stage.generate(fitting["prompt"].to_list(), sampling)
     if results is None:
         return None

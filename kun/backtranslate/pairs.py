@@ -70,9 +70,7 @@ def with_features(rows: pl.DataFrame, evals: EvalGrams) -> pl.DataFrame:
     def each(column: str, value: Callable[[str], Any], dtype: type[pl.DataType] = pl.String) -> pl.Series:
         return pl.Series([value(text) for text in rows[column]], dtype=dtype)
 
-    rows = rows.with_columns(
-        instruction=each("instruction", trim_instruction), answer=each("answer", trim_answer)
-    )
+    rows = rows.with_columns(instruction=each("instruction", trim_instruction), answer=each("answer", trim_answer))
     return rows.with_columns(
         found_marker=each("answer", lambda text: _match(phrases.TEMPLATE_MARKERS, text)),
         found_refusal=each("answer", lambda text: _match(phrases.REFUSALS, text)),

@@ -21,7 +21,9 @@ DANGLING = re.compile(
 KEYWORDS = re.compile("新闻|材料|图片|链接|网址|网站|根据|文章|文本|摘要|提取|关键词|简历|简介")
 """The word families of the reference implementation (specs: instruction rules), for comparison."""
 
-OTHER_MODES = re.compile(r"https?://|www\.|(?:看|观察|识别|描述)(?:这|下|该|此)?(?:张|幅)?图|(?:点击|打开)(?:链接|网址)|(?:播放|听)(?:这|下|该)?(?:段|首)?(?:音频|视频)")
+OTHER_MODES = re.compile(
+    r"https?://|www\.|(?:看|观察|识别|描述)(?:这|下|该|此)?(?:张|幅)?图|(?:点击|打开)(?:链接|网址)|(?:播放|听)(?:这|下|该)?(?:段|首)?(?:音频|视频)"
+)
 """Asks for links, pictures or sound."""
 
 REFUSALS = re.compile(
@@ -43,5 +45,7 @@ MENTIONS_TEXT = re.compile(
 )
 """The answer talks about the material that it was told not to mention."""
 
-HEDGING_TAIL = re.compile(r"[\n，。；]?[^。！？\n]*(?:(?:建议|请)(?:您|你)?(?:咨询|查阅|参考|访问|登录|关注)[^。！？\n]*(?:官方|官网|网站|专业人士|相关部门|有关部门))[^。！？\n]*[。！？]?\s*$")
+HEDGING_TAIL = re.compile(
+    r"[\n，。；]?[^。！？\n]*(?:(?:建议|请)(?:您|你)?(?:咨询|查阅|参考|访问|登录|关注)[^。！？\n]*(?:官方|官网|网站|专业人士|相关部门|有关部门))[^。！？\n]*[。！？]?\s*$"
+)
 """A closing sentence that sends the reader elsewhere, a defect visible in the public Kun data."""

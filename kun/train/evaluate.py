@@ -20,9 +20,7 @@ from kun.work.stage import ModelStage
 THRESHOLDS = (0.3, 0.5, 0.7, 0.9)  # a table to choose `judge.threshold` from
 
 
-def evaluate(
-    project: Project, params: Evaluate, label: Label, judge: Judge, engine: Engine
-) -> dict[str, Any] | None:
+def evaluate(project: Project, params: Evaluate, label: Label, judge: Judge, engine: Engine) -> dict[str, Any] | None:
     """Write reports/evaluate.json from the held-out seeds; None on helper ranks."""
     seeds = read_dataset(project.dataset("seeds")).filter(pl.col("split") == "heldout").sort("id")
     labelled = _label_model(project, seeds, params, label, engine)

@@ -151,12 +151,14 @@ class _Run:
             if "eval_loss" in entry:
                 epoch = round(entry["step"] / self.steps_per_epoch)
                 mean = sum(losses) / len(losses) if losses else float("nan")
-                history.append({"epoch": epoch, "train_loss": round(mean, 4), "heldout_loss": round(entry["eval_loss"], 4)})
+                history.append(
+                    {"epoch": epoch, "train_loss": round(mean, 4), "heldout_loss": round(entry["eval_loss"], 4)}
+                )
                 losses = []
         return history
 
 
-class _Epochs(TrainerCallback):  # type: ignore[misc]
+class _Epochs(TrainerCallback):
     """Evaluates at the end of each epoch, keeps the best adapter, marks whole checkpoints, tells how far it is."""
 
     def __init__(self, run: _Run, model: Any) -> None:

@@ -65,7 +65,9 @@ def _compute_missing(
 ) -> None:
     done = set(scratch.read()["key"])
     missing = {key: cost for key, cost in costs.items() if key not in done}
-    batches = resume_plan(scratch.folder / "plan.json", missing, engine.batch_tokens, engine.max_rows) if missing else []
+    batches = (
+        resume_plan(scratch.folder / "plan.json", missing, engine.batch_tokens, engine.max_rows) if missing else []
+    )
     for claim in scratch.folder.glob("claim-*"):
         claim.unlink()  # of ranks that died
     _barrier()
@@ -99,9 +101,13 @@ def _work(
             continue
         for part, results in _compute_in_parts(compute, batch, payloads):
             if results:
-                scratch.append(pl.DataFrame([{"key": k, **r} for k, r in zip(part, results, strict=True)], scratch.schema))
+                scratch.append(
+                    pl.DataFrame([{"key": k, **r} for k, r in zip(part, results, strict=True)], scratch.schema)
+                )
             else:
-                (scratch.folder / f"failed-{part[0]}").write_text("out of memory in a batch of one row", encoding="utf-8")
+                (scratch.folder / f"failed-{part[0]}").write_text(
+                    "out of memory in a batch of one row", encoding="utf-8"
+                )
             if progress:
                 progress.add(len(part), sum(costs[key] for key in part))
 
