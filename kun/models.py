@@ -49,6 +49,8 @@ class Base:
     bos_token: str
     end_token: str
     """The token that ends a turn in this template."""
+    eos_token: str = ""
+    """The token that ends a document; some templates write it behind a turn."""
 
     @property
     def fingerprint(self) -> str:
@@ -104,7 +106,7 @@ def locate(project: Project, base: Base) -> Path:
 def load_tokens(project: Project) -> TokenizerFile:
     """Tokenizer and template of the pinned base model, no weights."""
     base = read_base(project)
-    return TokenizerFile(locate(project, base), base.chat_template, base.bos_token)
+    return TokenizerFile(locate(project, base), base.chat_template, base.bos_token, base.eos_token)
 
 
 def find(project: Project, params: Model) -> str:
@@ -248,8 +250,11 @@ def _count_parameters(folder: Path) -> int:
     return total
 
 
-def _chat_tokens(folder: Path) -> tuple[str, str, str]:
-    """Chat template, beginning token and end-of-turn token; a base model without template gets one that its vocabulary fits."""
+def _chat_tokens(folder: Path) -> tuple[str, str, str, str]:
+    """Chat template, and the tokens that begin a document, end a turn and end a document.
+
+    A base model without template gets one that its vocabulary fits.
+    """
     config: dict[str, Any] = {}
     if (path := folder / "tokenizer_config.json").is_file():
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -263,7 +268,7 @@ def _chat_tokens(folder: Path) -> tuple[str, str, str]:
             name, end = known, closing
     if not end:
         raise ModelError(f"{folder}: the tokenizer names no eos_token, so no reply could ever end")
-    return own or (TEMPLATES / f"{name}.jinja").read_text(encoding="utf-8"), bos, end
+    return own or (TEMPLATES / f"{name}.jinja").read_text(encoding="utf-8"), bos, end, eos
 
 
 def _content(token: Any) -> str:

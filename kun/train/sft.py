@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from kun.engine.hf import keep_freed_memory, load_model, pick_device, pick_dtype
+from kun.engine.hf import check_head, keep_freed_memory, load_model, pick_device, pick_dtype
 from kun.errors import InputError, ModelError
 from kun.models import load_tokens, locate, read_base
 from kun.params import Params, Train
@@ -25,6 +26,7 @@ from kun.train.loss import PassThroughHead, TargetLoss
 from kun.work.scratch import Scratch, content_key
 
 VERSION = 1  # part of the run's key: raise it when this file changes what is learned
+TOLD_STEPS = 10  # between two lines on stderr
 COMPLETE = "complete"  # written last into a checkpoint: a kill in mid-save leaves a folder without it
 
 
@@ -52,8 +54,8 @@ def train(project: Project, name: str, params: Params) -> dict[str, Any] | None:
         "data": content_key([[asdict(e) for e in part] for part in parts.values()]),
     }
     scratch = Scratch(project.scratch, f"train-{name}", identity, {})
-    with scratch.locked():
-        run = _Run(project, scratch.folder, params, task.epochs, parts)
+    with scratch.locked() if _is_main() else nullcontext():  # the other ranks belong to the holder
+        run = _Run(project, name, scratch.folder, params, task.epochs, parts)
         if not (run.best / COMPLETE).is_file():
             run.train()
     return _publish(project, name, run) if _is_main() else None
@@ -63,16 +65,16 @@ class _Run:
     """One training run and its folder in scratch: checkpoint-*/, best/, history.json."""
 
     def __init__(
-        self, project: Project, folder: Path, params: Params, epochs: int, parts: dict[str, list[Encoded]]
+        self, project: Project, name: str, folder: Path, params: Params, epochs: int, parts: dict[str, list[Encoded]]
     ) -> None:
-        self.folder, self.best, self.params = folder, folder / "best", params
+        self.name, self.folder, self.best, self.params = name, folder, folder / "best", params
         self._project, self._epochs = project, epochs
         longest = params.train.max_length
-        self.kept = {name: [e for e in part if len(e.input_ids) <= longest] for name, part in parts.items()}
+        self.kept = {split: [e for e in part if len(e.input_ids) <= longest] for split, part in parts.items()}
         self.left_out = sum(len(part) for part in parts.values()) - sum(len(part) for part in self.kept.values())
-        for name, part in self.kept.items():
+        for split, part in self.kept.items():
             if not part:
-                raise InputError(f"no {name} examples left to train on; see data/rejects/seeds and train.max_length")
+                raise InputError(f"no {split} examples left to train on; see data/rejects/seeds and train.max_length")
         self.rows = min(params.train.batch_rows, len(self.kept["train"]))
         self.steps_per_epoch = len(self.kept["train"]) // self.rows
 
@@ -106,6 +108,7 @@ class _Run:
         model = load_model(locate(self._project, base), pick_dtype(self.params.engine.dtype, pick_device()))
         if getattr(model.config, "final_logit_softcapping", None) is not None:
             raise ModelError(f"{base.name} caps its logits; training it needs another loss than kun has")
+        check_head(model)
         head = PassThroughHead(model.get_output_embeddings())
         model.set_output_embeddings(head)
         model.config.use_cache = False
@@ -130,7 +133,7 @@ class _Run:
             warmup_steps=round(settings.warmup_share * steps),
             weight_decay=settings.weight_decay,
             train_sampling_strategy="sequential",
-            logging_steps=max(1, min(10, self.steps_per_epoch)),
+            logging_steps=1,  # a mean over more steps would forget, when resumed, those before the checkpoint
             save_strategy="no",  # `_Epochs` says when, so that evaluation always goes before its checkpoint
             save_total_limit=2,
             seed=settings.seed,
@@ -166,7 +169,6 @@ class _Epochs(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         control.should_evaluate = state.global_step % self._run.steps_per_epoch == 0
-        control.should_log = control.should_log or control.should_evaluate
         control.should_save = control.should_evaluate or state.global_step % self._run.params.train.save_steps == 0
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
@@ -181,11 +183,13 @@ class _Epochs(TrainerCallback):
             (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **kwargs: Any) -> None:
-        if state.is_world_process_zero:
+        due = state.global_step % TOLD_STEPS == 0 or state.global_step % self._run.steps_per_epoch == 0
+        if state.is_world_process_zero and due:
             shown = {k: v for k, v in logs.items() if k in ("loss", "eval_loss", "learning_rate")}
             if shown:
                 facts = ", ".join(f"{key} {value:.4g}" for key, value in shown.items())
-                print(f"train: step {state.global_step}/{state.max_steps}, {facts}", file=sys.stderr, flush=True)
+                told = f"train {self._run.name}: step {state.global_step}/{state.max_steps}, {facts}"
+                print(told, file=sys.stderr, flush=True)
 
 
 def in_order(examples: list[Encoded], epochs: int, rows: int, seed: int) -> list[dict[str, list[int]]]:
@@ -251,8 +255,10 @@ def _publish(project: Project, name: str, run: _Run) -> dict[str, Any]:
     base = read_base(project)
     (target / "chat_template.jinja").write_text(base.chat_template, encoding="utf-8")
     config = target / "adapter_config.json"
-    if config.is_file():  # peft writes the path of this machine
-        write_json(config, json.loads(config.read_text()) | {"base_model_name_or_path": base.name})
+    if config.is_file():  # peft writes the path of this machine, and a set in an order that changes from run to run
+        told = json.loads(config.read_text())
+        own = {"base_model_name_or_path": base.name, "target_modules": sorted(told["target_modules"])}
+        write_json(config, told | own)
     history = json.loads((run.folder / "history.json").read_text())
     best = min(history, key=lambda entry: entry["heldout_loss"])
     with Live(str(project.root / "reports" / "train" / name), save_dvc_exp=False, dvcyaml=None, report=None) as live:

@@ -33,8 +33,11 @@ def make_batches(costs: Mapping[str, int], batch_tokens: int, max_rows: int) -> 
 
 
 def resume_plan(file: Path, costs: Mapping[str, int], batch_tokens: int, max_rows: int) -> list[Batch]:
-    """Batches for the missing rows `costs`: those of the kept plan that are still whole, then new ones for the rest."""
-    kept = open_batches(file, costs.keys())
+    """Batches for the missing rows `costs`: those of the kept plan that are still whole, then new ones for the rest.
+
+    Kept batches over the bounds are planned anew: who lowers a bound after a crash does it to get smaller ones.
+    """
+    kept = [batch for batch in open_batches(file, costs.keys()) if _within(batch, costs, batch_tokens, max_rows)]
     planned = {key for batch in kept for key in batch}
     rest = {key: cost for key, cost in costs.items() if key not in planned}
     batches = [*kept, *make_batches(rest, batch_tokens, max_rows)]
@@ -46,6 +49,11 @@ def open_batches(file: Path, missing: Collection[str]) -> list[Batch]:
     """The batches of the kept plan of which every row is still missing."""
     plan = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
     return [batch for batch in plan if all(key in missing for key in batch)]
+
+
+def _within(batch: Batch, costs: Mapping[str, int], batch_tokens: int, max_rows: int) -> bool:
+    longest = max(costs[key] for key in batch)
+    return len(batch) == 1 or (len(batch) <= max_rows and len(batch) * longest <= batch_tokens)
 
 
 def padding_share(batches: Iterable[Batch], costs: Mapping[str, int]) -> float:

@@ -68,8 +68,8 @@ def _compute_missing(
     batches = (
         resume_plan(scratch.folder / "plan.json", missing, engine.batch_tokens, engine.max_rows) if missing else []
     )
-    for claim in scratch.folder.glob("claim-*"):
-        claim.unlink()  # of ranks that died
+    for mark in [*scratch.folder.glob("claim-*"), *scratch.folder.glob("failed-*")]:
+        mark.unlink()  # of ranks that died
     _barrier()
     if not missing:
         return

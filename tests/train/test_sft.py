@@ -1,0 +1,335 @@
+import fcntl
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+from kun.backtranslate.label import label_prompt
+from kun.engine.base import Sampling
+from kun.errors import Busy, InputError
+from kun.params import Params
+from kun.project import Project
+from kun.train import sft
+from kun.train.examples import Encoded
+from kun.train.sft import COMPLETE, in_order, train
+from kun.work.stage import load_engine
+from tests.made import pinned, seed_pairs, seeds, store
+from tests.train.conftest import EPOCHS
+
+STEPS = 5  # of an epoch: 10 pairs in batches of 2
+
+
+class Killed(BaseException):
+    """As sudden as a signal: nothing may catch it."""
+
+
+def work(project: Project) -> Path:
+    """The folder of the one training run in scratch."""
+    (settings,) = project.scratch.glob("work/train-*/*/settings.json")
+    return settings.parent
+
+
+def products(project: Project, name: str = "label") -> dict[str, bytes]:
+    """Every byte that a run leaves to DVC, DVCLive's files aside, which carry times."""
+    files = [*project.adapter(name).iterdir(), project.root / "reports" / "train" / f"{name}.json"]
+    return {path.name: path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Params], dict[str, bytes]]:
+    """Products of an uninterrupted run, made once for each method."""
+    made: dict[str, dict[str, bytes]] = {}
+
+    def products_of(params: Params) -> dict[str, bytes]:
+        method = params.train.method
+        if method not in made:
+            project = pinned(tmp_path_factory.mktemp(method) / "project", tiny_base)
+            store(project, "seeds", seeds(seed_pairs(13), heldout=3))
+            train(project, "label", params)
+            made[method] = products(project)
+        return made[method]
+
+    return products_of
+
+
+def killed_at(monkeypatch: pytest.MonkeyPatch, event: str, step: int, before: bool = False) -> None:
+    """Let the run die at an event of its callback, when it has done its own part or `before`."""
+    own = getattr(sft._Epochs, event)
+
+    def dying(self: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if not before or state.global_step != step:
+            own(self, args, state, control, **kwargs)
+        if state.global_step == step:
+            raise Killed
+
+    monkeypatch.setattr(sft._Epochs, event, dying)
+
+
+KILLS = {
+    "before the first checkpoint": ("on_step_end", 1, False),
+    "in the second epoch": ("on_step_end", 7, False),
+    "evaluated, not saved": ("on_evaluate", 10, False),
+    "saved, not marked as whole": ("on_save", 8, True),
+    "evaluated and saved at the end": ("on_save", 15, False),
+}
+
+
+@pytest.mark.parametrize("kill", KILLS)
+def test_a_killed_run_goes_on_to_the_same_bytes(
+    project: Project,
+    params: Params,
+    whole: Callable[[Params], dict[str, bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+    kill: str,
+) -> None:
+    expected = whole(params)
+    killed_at(monkeypatch, *KILLS[kill])
+    with pytest.raises(Killed):
+        train(project, "label", params)
+    assert not project.adapter("label").exists(), "nothing is published before the end"
+    monkeypatch.undo()
+    train(project, "label", params)
+    assert products(project) == expected
+
+
+def test_a_killed_full_run_goes_on_to_the_same_bytes(
+    project: Project, params: Params, whole: Callable[[Params], dict[str, bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = replace(params, train=replace(params.train, method="full", learning_rate=0.002))
+    expected = whole(params)
+    killed_at(monkeypatch, "on_step_end", 7)
+    with pytest.raises(Killed):
+        train(project, "label", params)
+    monkeypatch.undo()
+    train(project, "label", params)
+    assert products(project) == expected
+
+
+def test_a_torn_checkpoint_is_passed_over(
+    project: Project, params: Params, whole: Callable[[Params], dict[str, bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill in mid-save leaves a folder with half its files; the run goes on from the whole one before it."""
+    killed_at(monkeypatch, "on_step_end", 7)
+    with pytest.raises(Killed):
+        train(project, "label", params)
+    monkeypatch.undo()
+    checkpoints = sorted(work(project).glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    assert [path.name for path in checkpoints] == ["checkpoint-5", "checkpoint-6"]
+    assert all((path / COMPLETE).is_file() for path in checkpoints)
+    (checkpoints[1] / COMPLETE).unlink()
+    (checkpoints[1] / "optimizer.pt").write_bytes(b"torn")
+    steps = []
+    own = sft._Epochs.on_step_end
+    monkeypatch.setattr(
+        sft._Epochs, "on_step_end", lambda self, a, s, c, **k: (steps.append(s.global_step), own(self, a, s, c, **k))[1]
+    )
+    train(project, "label", params)
+    assert steps == list(range(6, EPOCHS * STEPS + 1)), "from checkpoint-5"
+    assert products(project) == whole(params)
+
+
+def test_a_finished_run_is_not_repeated(
+    project: Project, params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(project, "label", params)
+    first = products(project)
+    assert not list(work(project).glob("checkpoint-*")), "checkpoints of a finished run only fill the disk"
+    shutil.rmtree(project.adapter("label"))
+    monkeypatch.setattr(sft, "load_model", lambda *args: pytest.fail("a model was loaded"))
+    train(project, "label", params)
+    assert products(project) == first
+
+
+def test_what_decides_a_result_makes_a_new_run_and_the_rest_does_not(
+    project: Project, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(project, "label", params)
+    loaded: list[object] = []
+    own = sft.load_model
+    monkeypatch.setattr(sft, "load_model", lambda *args: (loaded.append(args), own(*args))[1])
+    train(project, "label", replace(params, train=replace(params.train, save_steps=9)))
+    assert loaded == []
+    train(project, "label", replace(params, train=replace(params.train, lora_rank=2)))
+    assert len(loaded) == 1
+    store(project, "seeds", seeds(seed_pairs(12), heldout=3))
+    train(project, "label", params)
+    assert len(loaded) == 2
+
+
+def by_definition(project: Project, params: Params, pairs: list[tuple[str, str]]) -> list[float]:
+    """Held-out loss of models/label from the engine's own code, for each way to lay three rows into batches of two.
+
+    Mean over target and end token of a batch, the batches weighted by their rows.
+    """
+    model = load_engine(project, params.engine, "label")
+    prompts = [model.chat(label_prompt(output, params.label.lang)) for _, output in pairs]  # type: ignore[attr-defined]
+    losses = model.losses([(prompt, f"{text}<|im_end|>") for prompt, (text, _) in zip(prompts, pairs, strict=True)])
+    means = []
+    for alone in losses:
+        pair = [loss for loss in losses if loss is not alone]
+        of_pair = sum(loss.total for loss in pair) / sum(loss.n_tokens for loss in pair)
+        means.append((2 * of_pair + alone.total / alone.n_tokens) / 3)
+    return means
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_the_best_epoch_is_kept_and_the_engine_sees_what_was_trained(
+    project: Project, params: Params, method: str
+) -> None:
+    """Held-out pairs that training makes ever less likely: the first epoch must win."""
+    pairs = [("what is a lever", "杠杆。"), ("why is the sky blue?", "光。"), ("how do plants grow", "水。")]
+    store(project, "seeds", seeds([*seed_pairs(10), *pairs], heldout=3))
+    rate = 0.02 if method == "lora" else 0.005
+    params = replace(params, train=replace(params.train, method=method, learning_rate=rate))
+    summary = train(project, "label", params)
+    assert summary is not None
+    losses = {entry["epoch"]: entry["heldout_loss"] for entry in summary["history"]}
+    assert sorted(losses) == [1, 2, 3]
+    best = min(losses, key=lambda epoch: losses[epoch])
+    assert best < EPOCHS, "or keeping the last epoch would pass too"
+    assert (summary["best_epoch"], summary["heldout_loss"]) == (best, losses[best])
+    assert min(abs(mean - losses[best]) for mean in by_definition(project, params, pairs)) < 1e-3
+    assert min(abs(losses[epoch] - losses[best]) for epoch in losses if epoch != best) > 1e-2
+    assert (project.adapter("label") / "adapter_config.json").is_file() == (method == "lora")
+
+
+def test_training_lowers_the_loss_on_what_it_saw(project: Project, params: Params) -> None:
+    summary = train(project, "label", replace(params, train=replace(params.train, learning_rate=0.005)))
+    assert summary is not None
+    trained = [entry["train_loss"] for entry in summary["history"]]
+    assert trained == sorted(trained, reverse=True)
+    tuned, plain = load_engine(project, params.engine, "label"), load_engine(project, params.engine, None)
+    prompt = tuned.chat("河水")  # type: ignore[attr-defined]
+    assert tuned.choices([prompt], ["【好】"]) != plain.choices([prompt], ["【好】"])
+    assert tuned.generate([prompt], Sampling(4))
+
+
+def test_what_is_published_names_the_base_and_not_this_machine(
+    project: Project, params: Params, whole: Callable[[Params], dict[str, bytes]]
+) -> None:
+    published = whole(params)
+    config = json.loads(published["adapter_config.json"])
+    base = json.loads(project.base.read_text(encoding="utf-8"))
+    assert config["base_model_name_or_path"] == base["name"]
+    assert published["chat_template.jinja"].decode() == base["chat_template"]
+    assert set(published) == {"adapter_config.json", "adapter_model.safetensors", "chat_template.jinja", "label.json"}
+    assert config["r"] == 4 and "lm_head" not in config["target_modules"]
+
+
+def test_both_models_train_side_by_side(project: Project, params: Params) -> None:
+    train(project, "label", replace(params, train=replace(params.train, label=replace(params.train.label, epochs=1))))
+    label = products(project)
+    summary = train(project, "chat", params)
+    assert summary is not None
+    assert summary["examples"] == {"train": 12, "heldout": 5}, "3/10 of 4, 6 and 2, rounded up"
+    assert products(project) == label
+    lines = (project.root / "reports/train/chat/plots/metrics/heldout_loss.tsv").read_text(encoding="utf-8")
+    assert len(lines.splitlines()) == 2
+
+
+@pytest.mark.parametrize("layers", ["all", 1])
+def test_adapters_on_the_upper_layers_only(project: Project, params: Params, layers: Any) -> None:
+    once = replace(params.train.label, epochs=1)
+    train(project, "label", replace(params, train=replace(params.train, lora_layers=layers, label=once)))
+    names = load_file(project.adapter("label") / "adapter_model.safetensors")
+    found = {int(name.split("layers.")[1].split(".")[0]) for name in names}
+    assert found == ({0, 1} if layers == "all" else {1})
+    kinds = {name.split(".")[-3] for name in names}
+    assert kinds == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+
+
+def test_more_upper_layers_than_the_model_has_are_all_of_them(project: Project, params: Params) -> None:
+    once = replace(params.train.label, epochs=1)
+    train(project, "label", replace(params, train=replace(params.train, lora_layers=9, label=once)))
+    names = load_file(project.adapter("label") / "adapter_model.safetensors")
+    assert {int(name.split("layers.")[1].split(".")[0]) for name in names} == {0, 1}
+
+
+def test_a_helper_rank_works_under_the_lock_of_the_main_one(
+    project: Project, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`accelerate launch` starts several processes for one run; only the first may ask for the lock."""
+    once = replace(params, train=replace(params.train, label=replace(params.train.label, epochs=1)))
+    train(project, "label", once)
+    folder = work(project)
+    shutil.rmtree(folder / "best")
+    shutil.rmtree(project.adapter("label"))
+    monkeypatch.setenv("RANK", "1")
+    with (folder / "lock").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert train(project, "label", once) is None
+    assert not (folder / "best" / COMPLETE).exists() and not project.adapter("label").exists(), "main's business"
+
+
+def test_a_second_run_is_busy(project: Project, params: Params) -> None:
+    train(project, "label", params)
+    with (work(project) / "lock").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(Busy, match="train-label: process .* is at the same work"):
+            train(project, "label", params)
+
+
+def test_long_examples_are_left_out_and_counted(project: Project, params: Params) -> None:
+    tokens = sft.load_tokens(project)
+    examples = sft.build_examples(seeds(seed_pairs(13), 0), params.train.label, params)
+    sizes = sorted(len(sft.encode(example, tokens, "<|im_end|>").input_ids) for example in examples)
+    once = replace(params.train.label, epochs=1)
+    shorter = replace(params.train, max_length=sizes[-2], label=once)
+    summary = train(project, "label", replace(params, train=shorter))
+    assert summary is not None
+    assert summary["left_out"] == len([size for size in sizes if size > sizes[-2]]) > 0
+    assert sum(summary["examples"].values()) == 13 - summary["left_out"]
+    with pytest.raises(InputError, match="no train examples left to train on") as caught:
+        train(project, "label", replace(params, train=replace(shorter, max_length=16)))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_batch_larger_than_the_data_is_the_data(project: Project, params: Params) -> None:
+    once = replace(params.train, batch_rows=64, label=replace(params.train.label, epochs=1))
+    summary = train(project, "label", replace(params, train=once))
+    assert summary is not None and len(summary["history"]) == 1
+
+
+@given(st.integers(1, 30), st.integers(1, 4), st.integers(1, 30), st.integers(0, 5))
+def test_each_epoch_is_a_new_order_of_the_same_examples(count: int, epochs: int, rows: int, seed: int) -> None:
+    rows = min(rows, count)
+    examples = [Encoded([number] * (number % 7 + 1), [number] * (number % 7 + 1)) for number in range(count)]
+    ordered = in_order(examples, epochs, rows, seed)
+    size = count // rows * rows
+    assert len(ordered) == epochs * size
+    for start in range(0, len(ordered), size):
+        epoch = [row["input_ids"][0] for row in ordered[start : start + size]]
+        assert len(set(epoch)) == size
+    assert ordered == in_order(examples, epochs, rows, seed)
+    assert all(row in map(asdict, examples) for row in ordered)
+
+
+def test_epochs_differ_and_batches_are_of_like_length() -> None:
+    lengths = [number % 10 + 1 for number in range(40)]
+    ordered = in_order([Encoded([0] * n, [0] * n) for n in lengths], 2, 4, 7)
+    sizes = [len(row["input_ids"]) for row in ordered]
+    assert sizes[:40] != sizes[40:]
+    for start in range(0, 80, 4):
+        batch = sizes[start : start + 4]
+        assert max(batch) - min(batch) <= 1
+    assert sizes[:40] != sorted(sizes[:40]), "short batches first would be a curriculum nobody asked for"
+
+
+def test_training_leaves_the_global_state_of_torch_usable(project: Project, params: Params) -> None:
+    """Trainer seeds the process; the same seed twice gives the same weights whatever came before."""
+    once = replace(params, train=replace(params.train, label=replace(params.train.label, epochs=1)))
+    train(project, "label", once)
+    first = products(project)
+    shutil.rmtree(project.scratch / "work")
+    torch.manual_seed(12345)
+    torch.rand(100)
+    train(project, "label", once)
+    assert products(project) == first
