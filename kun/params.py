@@ -224,6 +224,11 @@ class Judge:
     lang: Language
     temperature: Annotated[float, 0, 2]
     max_new_tokens: Positive
+    calibrate: Share
+    """p_good is 0.5 at the margin that this share of held-out seed instructions reaches; 0: raw probabilities.
+
+    A judge trained on few examples leans to one verdict; its order of instructions is still good (AUC).
+    """
     floor: Share
     threshold: Share
     limit: Count

@@ -59,7 +59,7 @@ INSTRUCTION: Schema = {
 
 JUDGED: Schema = {
     "id": pl.String,
-    "p_good": pl.Float64,  # P(【好】) against 【差】; for `sampled` 1 or 0, for `pair_score` score / 5; null: unparsable
+    "p_good": pl.Float64,  # calibrated P(【好】) against 【差】; `sampled`: 1 or 0, `pair_score`: score / 5; null: unparsable
     "verdict": pl.String,  # "good" or "bad" at p_good 0.5, "unparsable"
     "margin": pl.Float64,  # log P(【好】) - log P(【差】), null in the sampled modes
     "reply": pl.String,  # the judge's raw reply in the sampled modes, "" otherwise

@@ -17,7 +17,8 @@ from kun.schemas import CLEAN, DATASETS, SEED
 from kun.tables.shards import read_dataset, write_dataset
 
 ROOT = Path(__file__).parents[1]
-PARAMS = load_params(ROOT / "params.yaml")
+_FILE = load_params(ROOT / "params.yaml")
+PARAMS = replace(_FILE, judge=replace(_FILE.judge, calibrate=0.0))  # in these projects no evaluation has run
 FAKE = replace(PARAMS.engine, backend="fake")
 HF = replace(PARAMS.engine, dtype="float32")
 

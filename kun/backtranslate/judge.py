@@ -4,6 +4,7 @@
 `pair_score` (Humpback) generate and parse; a reply that does not parse is counted as unparsable, never guessed.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from kun.engine.base import Sampling
+from kun.errors import InputError
 from kun.params import Engine, Judge
 from kun.project import Project
 from kun.prompts import render
@@ -19,7 +21,7 @@ from kun.tables.shards import read_dataset
 from kun.work.stage import ModelStage, split_finished, within_context, within_limit
 
 GOOD, BAD = "【好】", "【差】"
-SCORE = re.compile(r"(?:评分|score)\s*[:：]\s*(\d+)\s*(?:分|/\s*5)?\s*[。.]?\s*$", re.IGNORECASE)
+SCORE = re.compile(r"(?:评分|score)\s*[:：]\s*(\d{1,4})\s*(?:分|/\s*5)?\s*[。.]?\s*$", re.IGNORECASE)
 
 
 def judge_prompt(instruction: str, params: Judge) -> str:
@@ -36,7 +38,7 @@ def judge(project: Project, params: Judge, engine: Engine) -> dict[str, Any] | N
     chosen, beyond = within_limit(rows, params.limit)
     prompts = [stage.tokens.chat(_message(row, params)) for row in chosen.iter_rows(named=True)]
     fitting, too_long = within_context(chosen, prompts, stage.tokens, engine.context - params.max_new_tokens)
-    scores = _scores(stage, fitting["prompt"].to_list(), params)
+    scores = _scores(stage, fitting["prompt"].to_list(), params, calibration(project, params))
     if scores is None:
         return None
     done, failed = split_finished(fitting, scores)
@@ -55,18 +57,37 @@ def judge(project: Project, params: Judge, engine: Engine) -> dict[str, Any] | N
     )
 
 
-def verdict_scores(stage: ModelStage, prompts: Sequence[str]) -> pl.DataFrame | None:
-    """p_good, verdict and margin of rendered prompts from the log-probabilities of the two verdicts."""
+def verdict_margins(stage: ModelStage, prompts: Sequence[str]) -> pl.Series | None:
+    """log P(【好】) - log P(【差】) after each rendered prompt, null where a row failed; None on helper ranks."""
     scored = stage.choices(prompts, [GOOD, BAD])
     if scored is None:
         return None
-    margin = pl.col("log_probabilities").list.get(0) - pl.col("log_probabilities").list.get(1)
-    return scored.select(
-        p_good=1 / (1 + (-margin).exp()),
-        verdict=pl.when(margin.is_null()).then(None).when(margin >= 0).then(pl.lit("good")).otherwise(pl.lit("bad")),
+    both = pl.col("log_probabilities").list
+    return scored.select(margin=both.get(0) - both.get(1))["margin"]
+
+
+def verdict_scores(margins: pl.Series, bias: float) -> pl.DataFrame:
+    """p_good, verdict, margin and an empty reply; p_good is 0.5 at `bias`."""
+    margin = pl.col("margin")
+    return pl.DataFrame({"margin": margins}).select(
+        p_good=1 / (1 + (bias - margin).exp()),
+        verdict=pl.when(margin.is_null()).then(None).when(margin >= bias).then(pl.lit("good")).otherwise(pl.lit("bad")),
         margin=margin,
         reply=pl.when(margin.is_not_null()).then(pl.lit("")),
     )
+
+
+def calibration(project: Project, params: Judge) -> float:
+    """The margin at which p_good is 0.5, from reports/evaluate.json; 0 without calibration and in the sampled modes.
+
+    Raises InputError when `judge.calibrate` asks for it and the evaluation has not run.
+    """
+    if not params.calibrate or params.mode != "verdict":
+        return 0.0
+    report = project.root / "reports" / "evaluate.json"
+    if not report.is_file():
+        raise InputError(f"{report} not found; run `kun evaluate` first, or set judge.calibrate to 0")
+    return float(json.loads(report.read_text(encoding="utf-8"))["judge"]["trained"]["calibration_margin"])
 
 
 def parse_verdict(reply: str) -> float | None:
@@ -88,9 +109,10 @@ def _message(row: dict[str, Any], params: Judge) -> str:
     return judge_prompt(row["instruction"], params)
 
 
-def _scores(stage: ModelStage, prompts: list[str], params: Judge) -> pl.DataFrame | None:
+def _scores(stage: ModelStage, prompts: list[str], params: Judge, bias: float) -> pl.DataFrame | None:
     if params.mode == "verdict":
-        return verdict_scores(stage, prompts)
+        margins = verdict_margins(stage, prompts)
+        return None if margins is None else verdict_scores(margins, bias)
     replies = stage.generate(prompts, Sampling(params.max_new_tokens, params.temperature, seed=params.seed))
     if replies is None:
         return None

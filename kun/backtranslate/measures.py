@@ -54,9 +54,10 @@ def repeated_unit(text: str, max_repeats: int, max_unit: int = 64) -> str:
     for unit in range(1, min(max_unit, len(codes) // (max_repeats + 1)) + 1):
         same = codes[unit:] == codes[:-unit]
         edges = np.flatnonzero(np.diff(np.concatenate(([0], same.view(np.int8), [0]))))
-        for start, end in zip(edges[::2], edges[1::2], strict=True):
+        starts, ends = edges[::2], edges[1::2]
+        for start in starts[ends - starts >= unit * max_repeats]:
             found = text[start : start + unit]
-            if end - start >= unit * max_repeats and bare(found):
+            if bare(found):
                 return found
     return ""
 

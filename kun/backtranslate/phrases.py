@@ -19,7 +19,8 @@ DANGLING = re.compile(
     r"(?:[，,。：:]|$|回答|概括|总结|分析|说明|判断|归纳|指出|简述|谈)"
     rf"|(?:这|那|该|此|本|上述|以上|上面|下列|以下|下面)的?{_PIECE}(?:{_TEXT}|回答)"
     # 把这句话译成白话：... brings its sentence along.
-    rf"|^[^：:“\"\n]*(?:这|那|该|此|上面|上述|以上|以下|下列|下面|给定)的?(?:一)?(?:段话|句话|个?句子|首诗|首词|首歌)(?!.*[：:“\"\n])"
+    r"|^[^：:“\"《\n]*(?:这|那|该|此|上面|上述|以上|以下|下列|下面|给定)的?(?:一)?"
+    r"(?:段话|句话|个?句子|首诗|首词|首歌)(?!.*[：:“\"\n])"
     r"|文中|文内|上文|下文|前文|如图|见图|图中|本文|该文|此文"
     r"|(?:according to|based on|in) the (?:above|following|given|text|article|passage|material|picture)"
     r"|the (?:above|following) (?:text|article|passage)",

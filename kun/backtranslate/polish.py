@@ -69,27 +69,34 @@ def _with_texts(project: Project, judged: pl.DataFrame) -> pl.DataFrame:
 
 
 def _budgeted(rows: pl.DataFrame, tokens: Tokens, params: Polish, context: int) -> list[pl.Series]:
-    """Columns prompt, shortened, text_tokens: the whole rendered prompt plus the output limit stays within `context`."""
-    prompts, cut, sizes = [], [], []
+    """Columns prompt, shortened, text_tokens, fits: the whole rendered prompt plus the output limit within `context`."""
+    prompts, cut, sizes, fits = [], [], [], []
     room = context - params.max_new_tokens
     pairs = list(rows.select("text", "instruction").iter_rows())
     whole = [tokens.chat(polish_prompt(text, instruction, params.lang)) for text, instruction in pairs]
     for (text, instruction), prompt, size in zip(pairs, whole, tokens.count(whole), strict=True):
-        frame = size - tokens.count([text])[0]
-        kept = text if size <= room else shortened(text, tokens, room - frame)
-        prompts.append(prompt if kept == text else tokens.chat(polish_prompt(kept, instruction, params.lang)))
+        kept, budget = text, tokens.count([text])[0]
+        while size > room and kept:
+            # More than once only when tokens merge across the ends of the text, so that its own count says too little.
+            budget -= size - room
+            kept = shortened(text, tokens, budget)
+            prompt = tokens.chat(polish_prompt(kept, instruction, params.lang))
+            size = tokens.count([prompt])[0]
+        prompts.append(prompt)
         cut.append(kept != text)
         sizes.append(tokens.count([kept])[0])
+        fits.append(size <= room)
     return [
         pl.Series("prompt", prompts, dtype=pl.String),
         pl.Series("shortened", cut, dtype=pl.Boolean),
         pl.Series("text_tokens", sizes, dtype=pl.Int64),
+        pl.Series("fits", fits, dtype=pl.Boolean),
     ]
 
 
 def _budget_rule(params: Polish) -> Rule:
     enough = ~pl.col("shortened") | (pl.col("text_tokens") >= params.min_text_tokens)
-    return Rule(enough, pl.col("text_tokens"), params.min_text_tokens)
+    return Rule(pl.col("fits") & enough, pl.col("text_tokens"), params.min_text_tokens)
 
 
 def _measured(done: pl.DataFrame) -> pl.DataFrame:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from kun.backtranslate.judge import judge_prompt, verdict_scores
+from kun.backtranslate.judge import judge_prompt, verdict_margins
 from kun.backtranslate.label import label_prompt
 from kun.backtranslate.measures import character_f1
 from kun.engine.base import Sampling
@@ -83,31 +83,39 @@ def _judge_model(
     for name, adapter in (("trained", "chat"), ("zero_shot", None)):
         stage = ModelStage(project, f"evaluate-judge-{name}", engine, adapter=adapter)
         texts = [*good, *(text for _, text in spoilt), *(text for _, text in unseen)]
-        scores = verdict_scores(stage, [stage.tokens.chat(judge_prompt(text, judge)) for text in texts])
-        if scores is None:
+        margins = verdict_margins(stage, [stage.tokens.chat(judge_prompt(text, judge)) for text in texts])
+        if margins is None:
             return None
-        values = scores["p_good"].fill_null(0.5).to_list()
+        values = margins.fill_null(0.0).to_list()
         n, m = len(good), len(spoilt)
         parts = {"good": values[:n], "spoilt": values[n : n + m], "unseen": values[n + m :]}
-        report[name] = _judge_report(parts, spoilt)
+        report[name] = _judge_report(parts, spoilt, judge.calibrate)
     return report
 
 
-def _judge_report(parts: dict[str, list[float]], spoilt: list[tuple[str, str]]) -> dict[str, Any]:
+def _judge_report(parts: dict[str, list[float]], spoilt: list[tuple[str, str]], calibrate: float) -> dict[str, Any]:
     good, bad = parts["good"], parts["spoilt"]
     by_kind = {
         kind: round(auc(good, [v for (k, _), v in zip(spoilt, bad, strict=True) if k == kind]), 4)
         for kind in dict.fromkeys(kind for kind, _ in spoilt)
     }
-    best = best_threshold(good, bad)
+    bias = float(np.quantile(good, 1 - calibrate)) if calibrate else 0.0
+    p_good, p_bad = probabilities(good, bias), probabilities(bad, bias)
+    best = best_threshold(p_good, p_bad)
     return {
         "auc": round(auc(good, bad), 4),
         "auc_unseen_kinds": round(auc(good, parts["unseen"]), 4),
         "auc_by_kind": by_kind,
-        "at_threshold": {str(t): precision_at(good, bad, t) for t in THRESHOLDS},
+        "calibration_margin": round(bias, 4),
+        "at_threshold": {str(t): precision_at(p_good, p_bad, t) for t in THRESHOLDS},
         "best_threshold": round(best, 4),
-        "at_best_threshold": precision_at(good, bad, best),
+        "at_best_threshold": precision_at(p_good, p_bad, best),
     }
+
+
+def probabilities(margins: Sequence[float], bias: float) -> list[float]:
+    """p_good of each margin (log P(【好】) - log P(【差】)), 0.5 at `bias`."""
+    return [float(1 / (1 + np.exp(bias - margin))) for margin in margins]
 
 
 def _spoil(good: Sequence[str], kinds: dict[str, Corruption], seed: int) -> list[tuple[str, str]]:

@@ -27,6 +27,7 @@ from kun.work.scratch import Scratch, content_key
 
 VERSION = 1  # part of the run's key: raise it when this file changes what is learned
 TOLD_STEPS = 10  # between two lines on stderr
+LENGTH_STEP = 48  # tokens; examples of one step count as equally long when batches are filled
 COMPLETE = "complete"  # written last into a checkpoint: a kill in mid-save leaves a folder without it
 
 
@@ -201,7 +202,8 @@ def in_order(examples: list[Encoded], epochs: int, rows: int, seed: int) -> list
     for epoch in range(epochs):
         rng = random.Random(f"{seed}-{epoch}")
         shuffled = rng.sample(examples, len(examples) // rows * rows)
-        shuffled.sort(key=lambda e: len(e.input_ids))
+        # Exact order would fill batches with one kind of fault (cut instructions are short) and so with one verdict.
+        shuffled.sort(key=lambda e: len(e.input_ids) // LENGTH_STEP)
         batches = [shuffled[start : start + rows] for start in range(0, len(shuffled), rows)]
         rng.shuffle(batches)
         ordered += [vars(example) for batch in batches for example in batch]

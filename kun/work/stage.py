@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from kun.engine.base import Model, Sampling, Tokens
+from kun.errors import ModelError
 from kun.models import load_tokens, locate, read_base
 from kun.params import Engine
 from kun.project import Project
@@ -97,6 +98,8 @@ def load_engine(project: Project, engine: Engine, adapter: str | None) -> Model:
 
     base = read_base(project)
     folder = project.adapter(adapter) if adapter else None
+    if folder is not None and not any(folder.glob("*.safetensors")):
+        raise ModelError(f"{folder} holds no trained weights; run `kun train {adapter}` first")
     return HFModel(locate(project, base), load_tokens(project), base.end_token, folder, engine.dtype)
 
 

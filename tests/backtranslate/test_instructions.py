@@ -53,7 +53,7 @@ COPIED = "河水从山谷里流出来，绕过村口的老槐树"  # 18 characte
         (f"{GOOD}<|im_end|>", "template_marker"),
         ("根据以上材料介绍水稻的生长。", "dangling_reference"),
         ("根据牛顿第二定律解释火箭升空。", ""),
-        ("看这张图片，介绍水稻的生长。", "other_modality"),
+        ("听这段录音，介绍水稻的生长。", "other_modality"),
         ("介绍水稻介绍水稻介绍水稻介绍水稻", "repetition"),
         ("介绍水稻，介绍小麦，介绍玉米。", ""),
         (f"说说{COPIED}", "copied_from_text"),

@@ -83,17 +83,17 @@ def test_acceptance_6_repetition() -> None:
     assert repeated_unit(prefix + "abc" * 5, 5) == ""
     assert repeated_unit("abc" * 6 + prefix, 5) == "abc", "at the start, as in the reference"
     text = "".join(random.Random(0).choices("河水流过山谷湖面很宽春风夏雨秋霜冬雪日月星辰", k=100_000))
-    start = time.perf_counter()
+    start = time.process_time()
     assert repeated_unit(text, 5) == ""
     assert repeated_unit(text + "abc" * 6, 5) in ("abc", "bca", "cab")
-    assert time.perf_counter() - start < 2, "two texts of 100,000 characters, a second each"
+    assert time.process_time() - start < 2, "two texts of 100,000 characters, a second each"
 
 
 @pytest.mark.parametrize("filler", ["-" * 100_000, "|---|---|\n" * 10_000, "a......" * 14_000, "─ " * 50_000])
 def test_repetition_is_fast_on_layout_too(filler: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     repeated_unit(filler, 5)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize(
