@@ -63,6 +63,7 @@ class Clean:
 
     min_cjk_share: Share
     min_chars: Count
+    """Of the repaired text."""
     max_tokens: Positive
     max_mojibake_share: Share
     max_open_line_share: Share
@@ -143,6 +144,7 @@ class Seeds:
     """Characters."""
     max_tokens: Positive
     seed: int
+    """Of the split and of the sample."""
 
 
 @dataclass(frozen=True)
@@ -165,17 +167,24 @@ class Train:
 
     method: Literal["lora", "full"]
     lora_rank: Positive
+    """Width of an adapter."""
     lora_alpha: Positive
+    """The output of an adapter is scaled by this over `lora_rank`."""
     lora_layers: int | Literal["all"]
     learning_rate: Annotated[float, 0, 1]
     warmup_share: Share
+    """Of all steps; the rate rises to `learning_rate`, then falls as a cosine."""
     weight_decay: Share
+    """Of AdamW."""
     batch_rows: Positive
     max_length: Annotated[int, 16, None]
     save_steps: Positive
     seed: int
+    """Of the examples, their order and the first weights of the adapters."""
     label: TrainTask
+    """models/label: from an answer to its instruction."""
     chat: TrainTask
+    """models/chat: answers, judges and polishes."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +193,9 @@ class Evaluate:
 
     judge_rows: Positive
     label_rows: Positive
+    """Held-out pairs whose instruction is written anew."""
     seed: int
+    """Of the corruptions."""
 
 
 @dataclass(frozen=True)
@@ -192,12 +203,18 @@ class Label:
     """Writing an instruction for each text."""
 
     lang: Language
+    """Of the prompt."""
     temperature: Annotated[float, 0, 2]
     top_p: Annotated[float, 0, 1]
+    """Tokens are drawn from the likeliest that make up this probability."""
     repetition_penalty: Annotated[float, 1, 2]
+    """Divides the logits of tokens already written; 1: off."""
     max_new_tokens: Positive
+    """A longer instruction is cut off, and dropped by the next stage."""
     limit: Count
+    """The first texts only; 0: all."""
     seed: int
+    """Of the draws, when temperature is above 0."""
 
 
 @dataclass(frozen=True)
@@ -206,12 +223,15 @@ class Instructions:
 
     dangling: Literal["anchored", "keywords"]
     min_chars: Count
+    """Of an instruction, as `max_chars`."""
     max_chars: Positive
+    """Longer ones are answers or ramblings."""
     max_copied_share: Share
     min_copied_chars: Count
     """A shorter common run is the name of the topic, not a copy."""
     dup_threshold: Annotated[float, 0.3, 1]
     seed: int
+    """Of the hash functions that find near-duplicates."""
 
 
 @dataclass(frozen=True)
@@ -222,6 +242,7 @@ class Judge:
     rubric: Literal["short", "full"]
     """full: with the seven examples of the paper's kind, for models that judge untrained; short: for a trained judge."""
     lang: Language
+    """Of the prompt."""
     temperature: Annotated[float, 0, 2]
     max_new_tokens: Positive
     calibrate: Share
@@ -232,7 +253,9 @@ class Judge:
     floor: Share
     threshold: Share
     limit: Count
+    """The first instructions only; 0: all."""
     seed: int
+    """Of the draws in the sampled modes."""
 
     def __post_init__(self) -> None:
         if self.threshold < self.floor:
@@ -244,13 +267,20 @@ class Polish:
     """Rewriting the raw text into an answer."""
 
     lang: Language
+    """Of the prompt."""
     temperature: Annotated[float, 0, 2]
+    """0: greedy."""
     top_p: Annotated[float, 0, 1]
+    """As in label."""
     repetition_penalty: Annotated[float, 1, 2]
+    """As in label."""
     max_new_tokens: Positive
+    """A longer answer is cut off, and dropped by `pairs`."""
     min_text_tokens: Count
     limit: Count
+    """The first instructions only; 0: all."""
     seed: int
+    """Of the draws, when temperature is above 0."""
 
 
 @dataclass(frozen=True)
@@ -260,8 +290,10 @@ class Pairs:
     min_chars: Count
     max_repeats: Positive
     min_distinct_4gram: Share
+    """Distinct character 4-grams over all, of answers over 100 characters."""
     min_support: Share
     min_cjk_share: Share
+    """CJK ideographs among the letters of an answer."""
     refusals: Literal["anchored", "keywords"]
 
 
@@ -270,7 +302,9 @@ class Release:
     """Files for trainers."""
 
     name: str
+    """Of the dataset, on its card and in LLaMA-Factory's index."""
     shard_rows: Positive
+    """Rows of one parquet file."""
 
 
 @dataclass(frozen=True)

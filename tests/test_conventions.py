@@ -1,0 +1,524 @@
+"""The house rules of docs/architecture.md and CONTRIBUTING.md: names agree everywhere, imports go down, nothing heavy at the top."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import click
+import jinja2
+import jinja2.meta
+import pytest
+import yaml
+
+from kun.cli import main
+from kun.reference import reference
+from kun.schemas import DATASETS
+from tests.copies import ROOT
+
+PACKAGE = ROOT / "kun"
+PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+STAGES: dict[str, Any] = {name: stage.get("do", stage) for name, stage in PIPELINE["stages"].items()}
+ITEMS: dict[str, Any] = {name: stage["foreach"] for name, stage in PIPELINE["stages"].items() if "foreach" in stage}
+PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+CHECKED: dict[str, str] = ITEMS["check"]
+VERBS = list(main.commands)
+
+NO_STAGES = ("doctor", "summary")
+MODEL_STAGES = ("perplexity", "train", "evaluate", "label", "judge", "polish")
+SHARED_SECTIONS = ("model", "engine")
+NOT_IN_RESULTS = {"launch", "engine.batch_tokens", "engine.max_rows", "engine.max_failed_share", "train.save_steps"}
+"""How work is done, not what comes out: a change must not run anything again."""
+
+LAYERS = (
+    ("kun", "errors"),
+    ("params", "schemas", "project"),
+    ("config", "tables", "prompts"),
+    ("engine",),
+    ("models",),
+    ("work",),
+    ("corpus",),
+    ("backtranslate", "gate", "release"),
+    ("train",),
+    ("doctor",),
+    ("cli",),
+    ("reference", "__main__"),
+)
+"""From the ground up; a module imports from its own folder and from lower layers."""
+
+SHARED_NAMES = {
+    "kun.corpus.text": None,
+    "kun.corpus.minhash": None,
+    "kun.corpus.readers": None,
+    "kun.corpus.encoding": None,
+    "kun.corpus.decontaminate": {"EvalGrams", "load_evals"},
+    "kun.backtranslate.measures": None,
+    "kun.backtranslate.label": {"label_prompt"},
+    "kun.backtranslate.judge": {"judge_prompt", "verdict_scores", "GOOD", "BAD"},
+    "kun.backtranslate.polish": {"polish_prompt"},
+}
+"""What stages may take from another stage's module (None: all of it): pure helpers, prompts and the judge's scores."""
+
+HEAVY = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "peft",
+    "polars",
+    "pandas",
+    "numpy",
+    "great_expectations",
+    "dvc",
+    "pyarrow",
+)
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported name; `name` is "" for `import module`."""
+
+    file: str
+    module: str
+    name: str
+    at_top: bool
+
+
+def python_files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports() -> Iterator[Import]:
+    for path in python_files():
+        inside = {node for function in functions(tree(path)) for node in ast.walk(function)}
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    yield Import(relative(path), alias.name, "", node not in inside)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0 and node.module, f"{path}: relative imports hide the layer"
+                for alias in node.names:
+                    whole = f"{node.module}.{alias.name}"
+                    is_module = module_file(whole) is not None and module_file(node.module) != module_file(whole)
+                    yield Import(relative(path), whole if is_module else node.module, alias.name, node not in inside)
+
+
+def functions(module: ast.Module) -> Iterator[ast.AST]:
+    return (node for node in ast.walk(module) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def module_file(module: str) -> Path | None:
+    path = ROOT / Path(*module.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+def part_of(module: str) -> str:
+    """kun.corpus.text -> corpus, kun -> kun."""
+    return (module.split(".") + ["kun"])[1] if module != "kun" else "kun"
+
+
+def stage_modules() -> dict[str, str]:
+    """Verb -> the module that its function is imported from, by reading cli.py."""
+    found = {}
+    for function in tree(PACKAGE / "cli.py").body:
+        if isinstance(function, ast.FunctionDef) and function.name in VERBS:
+            for node in ast.walk(function):
+                if (
+                    isinstance(node, ast.ImportFrom)
+                    and node.module
+                    and any(a.name == function.name for a in node.names)
+                ):
+                    found[function.name] = node.module
+    return found
+
+
+def keys_of(section: str) -> list[str]:
+    value = PARAMS[section]
+    return [f"{section}.{key}" for key in value] if isinstance(value, dict) else [section]
+
+
+def referenced(stage: str) -> list[str]:
+    """Keys of params.yaml that DVC watches for a stage, loops unrolled, what its strings are filled with included."""
+    found = []
+    for item in ITEMS.get(stage, [""]):
+        for text in STAGES[stage].get("params", []):
+            found.append(text.replace("${item}", item).replace("${key}", item))
+    filled = re.findall(r"\$\{([\w.]+)\}", json.dumps(STAGES[stage]))
+    return found + [name for name in filled if name not in ("item", "key")]
+
+
+def resolve(dotted: str) -> Any:
+    value = PARAMS
+    for name in dotted.split("."):
+        value = value[name]
+    return value
+
+
+def outs(stage: str) -> list[str]:
+    entries = [*STAGES[stage].get("outs", []), *STAGES[stage].get("metrics", [])]
+    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
+
+
+def steps() -> dict[str, tuple[list[str], list[str]]]:
+    """Every single stage of the pipeline, loops unrolled -> (deps, outs)."""
+    found = {}
+    for name, stage in STAGES.items():
+        items = ITEMS.get(name, {"": ""})
+        for key, value in (items if isinstance(items, dict) else {item: item for item in items}).items():
+            fill = str.maketrans({})
+            del fill
+
+            def filled(texts: list[str], key: str = key, value: str = value) -> list[str]:
+                return [text.replace("${item}", value).replace("${key}", key) for text in texts]
+
+            found[f"{name}@{key}" if key else name] = (filled(stage.get("deps", [])), filled(outs(name)))
+    return found
+
+
+def ancestors() -> dict[str, set[str]]:
+    """Step -> all steps that DVC runs before it."""
+    all_steps = steps()
+    direct = {
+        name: {
+            maker
+            for maker, (_, made) in all_steps.items()
+            if maker != name and any(_meet(dep, out) for dep in deps for out in made)
+        }
+        for name, (deps, _) in all_steps.items()
+    }
+
+    @cache
+    def above(name: str) -> frozenset[str]:
+        return frozenset(direct[name]).union(*(above(parent) for parent in direct[name]))
+
+    return {name: set(above(name)) for name in all_steps}
+
+
+def _meet(dep: str, out: str) -> bool:
+    return dep == out or dep.startswith(f"{out}/") or out.startswith(f"{dep}/")
+
+
+# Names agree
+
+
+def test_stages_are_verbs_in_the_same_order() -> None:
+    assert list(STAGES) == [verb for verb in VERBS if verb not in NO_STAGES]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_runs_its_own_verb(stage: str) -> None:
+    start = "${launch}" if stage in MODEL_STAGES else "kun"
+    argument = {"train": " ${item}", "check": " ${key}"}.get(stage, "")
+    assert STAGES[stage]["cmd"] == f"{start} {stage}{argument}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_has_a_description(stage: str) -> None:
+    assert len(STAGES[stage]["desc"]) > 10
+
+
+def test_sections_are_stages() -> None:
+    sections = [name for name, value in PARAMS.items() if isinstance(value, dict) and name not in SHARED_SECTIONS]
+    assert sections == [stage for stage in STAGES if stage in sections], "sections stand in the order of dvc.yaml"
+    assert set(STAGES) - set(sections) == {"base", "report"}, "only these have no knobs of their own"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_refers_to_existing_params(stage: str) -> None:
+    for dotted in referenced(stage):
+        try:
+            resolve(dotted)
+        except KeyError:
+            pytest.fail(f"dvc.yaml: {stage} refers to {dotted}, which params.yaml lacks")
+
+
+def test_every_knob_that_decides_a_result_is_watched() -> None:
+    watched = {dotted for stage in STAGES for dotted in referenced(stage)}
+    keys = [key for section in PARAMS for key in keys_of(section)]
+    unwatched = {key for key in keys if key not in watched and key.split(".")[0] not in watched}
+    assert unwatched == NOT_IN_RESULTS - watched
+    assert watched.isdisjoint(NOT_IN_RESULTS - {"launch"}), "these must not make a stage run again"
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage in PARAMS])
+def test_a_stage_watches_its_own_section(stage: str) -> None:
+    assert any(dotted.split(".")[0] == stage for dotted in referenced(stage))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_dependencies_on_files_exist(stage: str) -> None:
+    for dep in STAGES[stage].get("deps", []):
+        if dep.startswith("kun/"):
+            assert (ROOT / dep).exists(), f"{stage} depends on {dep}"
+
+
+@pytest.mark.parametrize(("stage", "module"), stage_modules().items())
+def test_a_stage_depends_on_its_module(stage: str, module: str) -> None:
+    if stage == "base":
+        return  # what it makes is pinned by hashes; CONVERSION in models.py stands for the code
+    file = module_file(module)
+    assert file is not None
+    assert any(_meet(dep, relative(file)) for dep in STAGES[stage]["deps"]), (
+        f"{stage} must run again when {file} changes"
+    )
+
+
+def test_every_verb_but_helpers_has_a_module_of_its_own() -> None:
+    assert set(stage_modules()) == {*STAGES} - {"base"}
+
+
+# Datasets
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_a_dataset_has_a_suite_a_gate_and_a_maker(dataset: str) -> None:
+    suite = json.loads((ROOT / "expectations" / f"{dataset}.json").read_text(encoding="utf-8"))
+    maker = CHECKED[dataset]
+    assert suite["dataset"] == dataset
+    assert suite["stage"] == maker
+    assert {f"data/{dataset}", f"data/rejects/{maker}", f"reports/counts/{maker}.json"} <= set(outs(maker))
+    if suite["parent"]:
+        assert f"data/{suite['parent']}" in STAGES[maker]["deps"]
+
+
+def test_there_is_no_suite_or_gate_without_a_dataset() -> None:
+    assert {path.stem for path in (ROOT / "expectations").iterdir()} == set(DATASETS) == set(CHECKED)
+
+
+@pytest.mark.parametrize("step", steps())
+def test_nothing_is_built_on_a_dataset_before_its_gate(step: str) -> None:
+    deps, _ = steps()[step]
+    if step.startswith("check@"):
+        return
+    for dataset in DATASETS:
+        if f"data/{dataset}" in deps:
+            assert f"check@{dataset}" in ancestors()[step], f"{step} reads data/{dataset}"
+
+
+# Help and documentation
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_has_help_with_an_example(verb: str) -> None:
+    text = main.commands[verb].get_help(click.Context(main.commands[verb], info_name=verb))
+    assert f"kun {verb}" in text.split("Example:")[1]
+    assert len(main.commands[verb].get_short_help_str()) > 10
+
+
+def test_the_command_reference_is_up_to_date() -> None:
+    page = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
+    assert page == reference(), "run `python -m kun.reference > docs/cli.md`"
+
+
+def test_the_command_reference_has_every_verb() -> None:
+    assert re.findall(r"^## kun (\w+)$", reference(), re.MULTILINE) == VERBS
+
+
+def test_every_knob_is_explained() -> None:
+    """By a comment in params.yaml or by the docstring of its field in kun/params.py."""
+    commented, section = set(), ""
+    for line in (ROOT / "params.yaml").read_text(encoding="utf-8").splitlines():
+        if found := re.match(r"( *)(\w+):", line):
+            section = section if found[1] else found[2]
+            key = f"{section}.{found[2]}" if found[1] else section
+            commented |= {key} if "  #" in line else set()
+    assert {key for section in PARAMS for key in keys_of(section)} - commented - described_fields() == set()
+
+
+def described_fields() -> set[str]:
+    found = set()
+    for node in tree(PACKAGE / "params.py").body:
+        if isinstance(node, ast.ClassDef):
+            for field, after in zip(node.body, node.body[1:], strict=False):
+                text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and text:
+                    found.add(f"{node.name.lower()}.{field.target.id}")
+    return found
+
+
+def declared() -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    return {re.match(r"[\w-]+", entry).group() for group in groups for entry in group}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", sorted(declared()))
+def test_a_dependency_is_explained(name: str) -> None:
+    page = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
+    assert re.search(rf"^\| {name} \|", page, re.MULTILINE), f"docs/dependencies.md lacks {name}"
+
+
+def test_what_is_imported_is_declared() -> None:
+    """Under the name of the distribution; the first three come with what is declared, opencc is asked for when used."""
+    spelled = {"yaml": "pyyaml", "great_expectations": "great-expectations"}
+    roots = {found.module.split(".")[0] for found in imports()} - set(sys.stdlib_module_names) - {"kun"}
+    assert {spelled.get(root, root) for root in roots} - declared() <= {
+        "pandas",
+        "safetensors",
+        "huggingface_hub",
+        "opencc",
+    }
+
+
+# Imports
+
+
+@pytest.mark.parametrize("file", [relative(path) for path in python_files()])
+def test_imports_go_downwards(file: str) -> None:
+    rank = {name: place for place, names in enumerate(LAYERS) for name in names}
+    own = part_of(file.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
+    for found in imports():
+        if found.file == file and found.module.split(".")[0] == "kun":
+            other = part_of(found.module)
+            assert own == other or rank[other] < rank[own], f"{file} imports {found.module}"
+
+
+def test_stages_do_not_import_each_other() -> None:
+    """Neither across folders nor inside one, but for the shared names."""
+    modules = set(stage_modules().values()) - {"kun.gate"}
+    folders = {"corpus", "backtranslate", "train", "release", "gate"}
+    for found in imports():
+        own = found.file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        other = found.module
+        across = {part_of(own), part_of(other)} <= folders and part_of(own) != part_of(other)
+        inside = own in modules and other in modules and own != other
+        if across or inside:
+            allowed = SHARED_NAMES.get(other, set())
+            assert allowed is None or found.name in allowed, f"{found.file} imports {found.name} from {other}"
+
+
+@pytest.mark.parametrize(
+    ("package", "at_top", "inside_functions"),
+    [
+        ("torch", {"kun/engine/hf.py", "kun/train/"}, {"kun/models.py", "kun/doctor.py"}),
+        ("transformers", {"kun/engine/hf.py", "kun/train/"}, {"kun/models.py"}),
+        ("peft", {"kun/train/"}, {"kun/engine/hf.py"}),
+        ("accelerate", set(), {"kun/engine/hf.py", "kun/work/run.py"}),
+        ("great_expectations", set(), {"kun/gate/engine.py"}),
+        ("pandas", set(), {"kun/gate/"}),
+        ("click", {"kun/cli.py", "kun/reference.py"}, set()),
+    ],
+)
+def test_a_package_is_imported_only_where_it_belongs(
+    package: str, at_top: set[str], inside_functions: set[str]
+) -> None:
+    for found in imports():
+        if found.module.split(".")[0] == package:
+            places = at_top if found.at_top else at_top | inside_functions
+            assert any(found.file.startswith(place) for place in places), f"{found.file} imports {package}"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["label", "--help"], ["no-such-verb"]])
+def test_the_command_line_starts_without_anything_heavy(words: list[str]) -> None:
+    code = (
+        "import sys; from kun.cli import main\n"
+        f"try: main({words!r})\n"
+        f"finally: print('LOADED', sorted(set(sys.modules) & set({HEAVY!r})), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "LOADED []" in done.stderr
+    assert done.returncode == (2 if words == ["no-such-verb"] else 0)
+
+
+# Safety and tidiness
+
+
+def calls() -> Iterator[tuple[str, ast.Call]]:
+    for path in python_files():
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Call):
+                yield relative(path), node
+
+
+def test_no_text_becomes_code() -> None:
+    for file, call in calls():
+        name = call.func.id if isinstance(call.func, ast.Name) else ""
+        assert name not in ("eval", "exec", "compile", "__import__"), f"{file}:{call.lineno} calls {name}"
+        keywords = {keyword.arg: keyword.value for keyword in call.keywords}
+        assert "trust_remote_code" not in keywords, f"{file}:{call.lineno} would run code of a model"
+        assert "shell" not in keywords, f"{file}:{call.lineno} starts a shell"
+        loads = isinstance(call.func, ast.Attribute) and ast.unparse(call.func) in ("yaml.load", "torch.load")
+        assert not loads, f"{file}:{call.lineno} calls {ast.unparse(call.func)}, which can run what it reads"
+
+
+def test_nothing_is_unpickled() -> None:
+    found = {one.module.split(".")[0] for one in imports()}
+    assert found.isdisjoint({"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"})
+
+
+def test_no_exception_is_swallowed_whole() -> None:
+    for path in python_files():
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ExceptHandler):
+                kind = ast.unparse(node.type) if node.type else "everything"
+                assert kind not in ("everything", "Exception", "BaseException"), f"{path}:{node.lineno} catches {kind}"
+
+
+def test_no_file_names_a_path_of_this_machine() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    own = {str(ROOT), str(Path.home())} - {"/"}
+    for name in filter(None, listed.split("\0")):
+        path = ROOT / name
+        if path.is_file():
+            content = path.read_text(encoding="utf-8", errors="replace")
+            found = [place for place in own if re.search(rf"{re.escape(place)}(?![\w-])", content)]
+            assert not found, f"{name} names {found}"
+
+
+# Prompts and configurations
+
+
+def prompts(lang: str) -> dict[str, set[str]]:
+    """Name -> variables of each prompt."""
+    environment = jinja2.Environment()
+    return {
+        path.stem: jinja2.meta.find_undeclared_variables(environment.parse(path.read_text(encoding="utf-8")))
+        for path in sorted((PACKAGE / "prompts" / lang).glob("*.j2"))
+    }
+
+
+def test_prompts_exist_in_both_languages_with_the_same_variables() -> None:
+    languages = {path.name for path in (PACKAGE / "prompts").iterdir() if path.is_dir()} - {"__pycache__"}
+    assert languages == {"zh", "en"}
+    assert prompts("zh") == prompts("en")
+    assert prompts("zh")
+
+
+def test_every_prompt_is_used_and_every_used_prompt_exists() -> None:
+    strings = {
+        node.value
+        for path in [*(PACKAGE / "backtranslate").glob("*.py"), *(PACKAGE / "train").glob("*.py")]
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    assert set(prompts("zh")) <= strings
+    for file, call in calls():
+        if (
+            isinstance(call.func, ast.Name)
+            and call.func.id == "render"
+            and file.split("/")[1] in ("backtranslate", "train")
+        ):
+            names = {node.value for node in ast.walk(call.args[0]) if isinstance(node, ast.Constant)}
+            assert names - {"full", "short"} <= set(prompts("zh")), f"{file}:{call.lineno} renders {names}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs/accelerate").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_shipped_configuration_is_one_that_accelerate_reads(path: Path) -> None:
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    assert load_config_from_file(str(path)).num_processes >= 1
