@@ -41,7 +41,8 @@ def _build(kind: Any, raw: Any, where: str) -> Any:
     try:
         return kind(**values)
     except ValueError as error:
-        raise ConfigError(f"params.yaml: {where}: {error}") from None
+        message = " ".join(str(error).split())
+        raise ConfigError(f"params.yaml: {where}: {message}" if where else f"params.yaml: {message}") from None
 
 
 def _value(hint: Any, raw: Any, where: str) -> Any:
@@ -52,7 +53,7 @@ def _value(hint: Any, raw: Any, where: str) -> Any:
     if origin is Annotated:
         value = _value(args[0], raw, where)
         low, high = args[1:]
-        if (low is not None and value < low) or (high is not None and value > high):
+        if not ((low is None or value >= low) and (high is None or value <= high)):  # so that nan is outside
             limits = f"at least {low}" if high is None else f"between {low} and {high}"
             raise ConfigError(f"params.yaml: `{where}` is {value}, but must be {limits}")
         return value
@@ -71,7 +72,7 @@ def _value(hint: Any, raw: Any, where: str) -> Any:
     if origin is dict:
         if not isinstance(raw, dict):
             raise ConfigError(f"params.yaml: `{where}` must be a mapping, not {raw!r}")
-        return {str(key): _value(args[1], item, f"{where}.{key}") for key, item in raw.items()}
+        return {str(key): _value(args[1], item, _dotted(where, key)) for key, item in raw.items()}
     if origin in (Union, types.UnionType):
         return _first_that_fits(args, raw, where)
     if hint is float and isinstance(raw, int) and not isinstance(raw, bool):
@@ -92,4 +93,5 @@ def _first_that_fits(options: tuple[Any, ...], raw: Any, where: str) -> Any:
 
 
 def _dotted(where: str, key: object) -> str:
-    return f"{where}.{key}" if where else str(key)
+    name = str(key) if str(key).isprintable() else repr(key)
+    return f"{where}.{name}" if where else name

@@ -90,6 +90,8 @@ def _dvc(project: Project) -> Finding:
 
 
 def _identity(project: Project) -> Finding:
+    if shutil.which("git") is None:
+        return Finding("git identity", False, "git not found; install it, DVC needs it")
     missing = [key for key in ("user.name", "user.email") if not _git(project.root, "config", key)]
     if missing:
         fix = f"{' and '.join(missing)} not set; `dvc exp run --queue` needs it: git config {missing[0]} ..."

@@ -9,6 +9,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable
@@ -83,9 +84,12 @@ def read_base(project: Project) -> Base:
     """The pin that `kun base` wrote."""
     if not project.base.is_file():
         raise ModelError(f"{project.base} not found; run `kun base` first")
-    values = json.loads(project.base.read_text(encoding="utf-8"))
-    values.pop("fingerprint")
-    return Base(**values)
+    try:
+        values = json.loads(project.base.read_text(encoding="utf-8"))
+        del values["fingerprint"]
+        return Base(**values)
+    except (ValueError, KeyError, TypeError):
+        raise ModelError(f"{project.base} is spoilt; run `kun base` again") from None
 
 
 def locate(project: Project, base: Base) -> Path:
@@ -237,16 +241,15 @@ def _sha256(path: Path) -> str:
 
 
 def _count_parameters(folder: Path) -> int:
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     total = 0
     for path in folder.glob("*.safetensors"):
-        with safe_open(path, framework="numpy") as weights:
-            for key in weights.keys():  # noqa: SIM118  (not a dict)
-                size = 1
-                for length in weights.get_slice(key).get_shape():
-                    size *= length
-                total += size
+        try:
+            with safe_open(path, framework="numpy") as weights:
+                total += sum(math.prod(weights.get_slice(key).get_shape()) for key in weights.keys())  # noqa: SIM118
+        except SafetensorError as error:
+            raise ModelError(f"{path} cannot be read ({error}); fetch or save the model again") from None
     return total
 
 
@@ -259,7 +262,7 @@ def _chat_tokens(folder: Path) -> tuple[str, str, str, str]:
     if (path := folder / "tokenizer_config.json").is_file():
         config = json.loads(path.read_text(encoding="utf-8"))
     file = folder / "chat_template.jinja"
-    own = file.read_text(encoding="utf-8") if file.is_file() else config.get("chat_template")
+    own = file.read_text(encoding="utf-8") if file.is_file() else _default(config.get("chat_template"))
     tokens = TokenizerFile(folder, "", "")
     bos, eos = _content(config.get("bos_token")), _content(config.get("eos_token"))
     name, end = "plain", eos
@@ -269,6 +272,13 @@ def _chat_tokens(folder: Path) -> tuple[str, str, str, str]:
     if not end:
         raise ModelError(f"{folder}: the tokenizer names no eos_token, so no reply could ever end")
     return own or (TEMPLATES / f"{name}.jinja").read_text(encoding="utf-8"), bos, end, eos
+
+
+def _default(template: Any) -> str | None:
+    """tokenizer_config.json holds one template, or a list of named ones."""
+    if isinstance(template, list):
+        return next((named["template"] for named in template if named["name"] == "default"), None)
+    return template
 
 
 def _content(token: Any) -> str:

@@ -152,7 +152,7 @@ class TrainTask:
     """What one of the two models learns."""
 
     epochs: Positive
-    tasks: dict[str, int]
+    tasks: dict[str, Count]
     """label, answer, judge or polish -> examples of an epoch; 0: one for each seed."""
 
     def __post_init__(self) -> None:
@@ -170,7 +170,7 @@ class Train:
     """Width of an adapter."""
     lora_alpha: Positive
     """The output of an adapter is scaled by this over `lora_rank`."""
-    lora_layers: int | Literal["all"]
+    lora_layers: Positive | Literal["all"]
     learning_rate: Annotated[float, 0, 1]
     warmup_share: Share
     """Of all steps; the rate rises to `learning_rate`, then falls as a cosine."""

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from tests.copies import OFFLINE, PROXIES, Copy, copy_project
-from tests.tiny import make_tiny_model
 
 
 def pytest_configure() -> None:
@@ -26,6 +25,8 @@ def _dvc_site(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the tiny model in transformers format, made once."""
+    from tests.tiny import make_tiny_model  # brings torch, which most tests do without
+
     return make_tiny_model(tmp_path_factory.mktemp("tiny") / "base")
 
 

@@ -16,6 +16,8 @@ from tests.made import ROOT
 FILE = ROOT / "params.yaml"
 TREE = yaml.safe_load(FILE.read_text(encoding="utf-8"))
 
+LONGEST = max(TREE[section]["max_new_tokens"] for section in ("label", "judge", "polish"))
+
 
 def written(folder: Path, tree: Any) -> Path:
     path = folder / "params.yaml"
@@ -89,10 +91,22 @@ def test_the_shipped_file_is_valid_and_its_values_arrive() -> None:
         ("train.lora_layers", "some", "params.yaml: `train.lora_layers` must be of type int, not 'some'"),
         ("train.lora_layers", True, "params.yaml: `train.lora_layers` must be of type int, not True"),
         ("train.label.tasks", {"label": -1}, "params.yaml: `train.label.tasks.label` is -1, but must be at least 0"),
-        ("train.chat.tasks", {"jugde": 1}, "params.yaml: train.chat: unknown task `jugde`; known tasks: label, answer, judge, polish"),
-        ("judge.floor", 0.9, "params.yaml: judge: threshold 0.5 is below floor 0.9: such rows are never polished"),
-        ("corpus.low_percentile", 0.95, "params.yaml: corpus: low_percentile must be below high_percentile"),
-        ("engine.context", 320, "params.yaml: engine.context 320 leaves no room for a prompt beside 320 new tokens"),
+        (
+            "train.chat.tasks",
+            {"jugde": 1},
+            "params.yaml: train.chat: unknown task `jugde`; known tasks: label, answer, judge, polish",
+        ),
+        (
+            "judge.floor",
+            1.0,
+            f"params.yaml: judge: threshold {TREE['judge']['threshold']} is below floor 1.0: such rows are never polished",
+        ),
+        ("corpus.low_percentile", 1.0, "params.yaml: corpus: low_percentile must be below high_percentile"),
+        (
+            "engine.context",
+            LONGEST,
+            f"params.yaml: engine.context {LONGEST} leaves no room for a prompt beside {LONGEST} new tokens",
+        ),
     ],
 )
 def test_a_mistake_names_the_key_and_the_fix(tmp_path: Path, dotted: str, value: Any, message: str) -> None:
@@ -151,7 +165,9 @@ def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.text(max_size=6),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4) | st.integers(0, 3), inner, max_size=2),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4) | st.integers(0, 3), inner, max_size=2)
+    ),
     max_leaves=4,
 )
 

@@ -50,7 +50,7 @@ def band_rules(params: Corpus) -> dict[str, Rule]:
     low = pl.col("ppl").quantile(params.low_percentile).over("source")
     high = pl.col("ppl").quantile(params.high_percentile).over("source")
     inside = (pl.col("ppl") >= low) & (pl.col("ppl") <= high)
-    place = pl.when(inside | ~enough).then(pl.col("id")).rank("ordinal")
+    place = pl.when(pl.col("ppl").is_not_null() & (inside | ~enough)).then(pl.col("id")).rank("ordinal")
     rules = {
         "perplexity_unknown": Rule(pl.col("ppl").is_not_null(), pl.lit("")),
         "perplexity_low": Rule((pl.col("ppl") >= low) | ~enough, pl.col("ppl").round(2), params.low_percentile),

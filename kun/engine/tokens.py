@@ -28,7 +28,10 @@ class TokenizerFile:
         path = folder / "tokenizer.json"
         if not path.is_file():
             raise ModelError(f"{folder} has no tokenizer.json; convert the model with a fast tokenizer first")
-        self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        try:
+            self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        except Exception as error:  # tokenizers has no narrower type
+            raise ModelError(f"{path} cannot be read ({error}); fetch or save the model again") from None
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._special = {"bos_token": bos_token, "eos_token": eos_token}

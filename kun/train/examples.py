@@ -31,7 +31,7 @@ class Example:
 class Encoded:
     """Token ids, and labels of the same length: IGNORED on the source, the ids themselves on target and end token.
 
-    Of a verdict only the deciding token has a label.
+    Of a verdict only the deciding token and the end have a label.
     """
 
     input_ids: list[int]
@@ -59,8 +59,8 @@ def encode(example: Example, tokens: TokenizerFile, end_token: str) -> Encoded:
     source, target = tokens.encode([tokens.chat(example.prompt), example.target])
     end = tokens.id_of(end_token)
     assert end is not None, "the pinned base names an end token of its own vocabulary"
-    learned = [*target, end] if example.task != "judge" else [*_deciding(target, tokens), IGNORED]
-    return Encoded([*source, *target, end], [IGNORED] * len(source) + learned)
+    learned = target if example.task != "judge" else _deciding(target, tokens)
+    return Encoded([*source, *target, end], [IGNORED] * len(source) + [*learned, end])
 
 
 def _deciding(verdict: list[int], tokens: TokenizerFile) -> list[int]:

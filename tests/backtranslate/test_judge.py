@@ -7,10 +7,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kun.backtranslate.judge import BAD, GOOD, judge, judge_prompt, parse_score, parse_verdict
+from kun.errors import InputError
 from kun.params import Judge
 from kun.project import Project
 from kun.schemas import INSTRUCTION
-from kun.tables.shards import read_dataset
+from kun.tables.shards import read_dataset, write_json
 from kun.work.stage import ModelStage, load_engine
 from tests.made import FAKE, HF, PARAMS, changed, engine, ledger, pinned, prose, reasons, seed_pairs, store, texts
 
@@ -97,6 +98,37 @@ def test_p_good_is_made_of_the_two_log_probabilities(tmp_path: Path, tiny_base: 
         assert row["verdict"] == ("good" if good >= bad else "bad")
         assert row["reply"] == ""
     assert judged["p_good"].n_unique() == len(WRITTEN)
+
+
+def calibrated(project: Project, margin: float) -> None:
+    write_json(project.root / "reports" / "evaluate.json", {"judge": {"trained": {"calibration_margin": margin}}})
+
+
+def test_calibration_moves_p_good_and_not_the_margin(tmp_path: Path, tiny_base: Path) -> None:
+    """p_good 0.5 and the verdict lie at the margin that the evaluation found; the order of rows is untouched."""
+    project = prepared(tmp_path, tiny_base, WRITTEN)
+    judge(project, changed(PARAMS.judge, calibrate=0.0), FAKE)
+    plain = read_dataset(project.dataset("judged"))
+    bias = float(plain["margin"][0])
+    calibrated(project, bias)
+    judge(project, changed(PARAMS.judge, calibrate=0.8), FAKE)
+    moved = read_dataset(project.dataset("judged"))
+    assert moved["margin"].equals(plain["margin"])
+    assert moved["p_good"][0] == pytest.approx(0.5) and moved["verdict"][0] == "good"
+    for margin, p_good, verdict in moved.select("margin", "p_good", "verdict").iter_rows():
+        assert p_good == pytest.approx(1 / (1 + math.exp(bias - margin)))
+        assert verdict == ("good" if margin >= bias else "bad")
+    for margin, p_good in plain.select("margin", "p_good").iter_rows():
+        assert p_good == pytest.approx(1 / (1 + math.exp(-margin)))
+
+
+def test_calibration_needs_the_evaluation_and_only_for_verdicts(tmp_path: Path, tiny_base: Path) -> None:
+    project = prepared(tmp_path, tiny_base, WRITTEN)
+    with pytest.raises(InputError, match=r"run `kun evaluate` first, or set judge\.calibrate to 0") as caught:
+        judge(project, changed(PARAMS.judge, calibrate=0.8), FAKE)
+    assert "\n" not in str(caught.value)
+    counts = judge(project, changed(PARAMS.judge, calibrate=0.8, mode="sampled"), FAKE)
+    assert counts is not None and counts["kept"] == len(WRITTEN)
 
 
 def test_sampled_replies_are_kept_and_counted_when_unparsable(tmp_path: Path, tiny_base: Path) -> None:

@@ -139,7 +139,9 @@ def test_repetition_equals_its_definition(text: str, max_repeats: int) -> None:
     assert unit * (max_repeats + 1) in text
 
 
-@pytest.mark.parametrize(("text", "share"), [("", 1.0), ("河水流", 1.0), ("河水流过", 1.0), ("aaaaa", 0.5), ("abcdabcd", 0.8)])
+@pytest.mark.parametrize(
+    ("text", "share"), [("", 1.0), ("河水流", 1.0), ("河水流过", 1.0), ("aaaaa", 0.5), ("abcdabcd", 0.8)]
+)
 def test_distinct_share(text: str, share: float) -> None:
     assert distinct_share(text) == share
 

@@ -193,7 +193,9 @@ def test_acceptance_4_output_rules_change_nothing_but_what_they_name(rows: list[
     assert after.drop("instruction", "answer").equals(frame.drop("instruction", "answer"))
     assert after["answer"].to_list() == [trim_answer(text) for text in frame["answer"]]
     assert after["instruction"].to_list() == [trim_instruction(text) for text in frame["instruction"]]
-    for before, kept in frame.join(split.kept.select("id", kept="instruction"), on="id").select("instruction", "kept").iter_rows():
+    for before, kept in (
+        frame.join(split.kept.select("id", kept="instruction"), on="id").select("instruction", "kept").iter_rows()
+    ):
         clean = " \n" not in before and "  " not in before and "\n" not in before
         assert kept in before
         assert not clean or kept == before.strip(), "one line without runs of white space stays as it is"

@@ -172,7 +172,16 @@ def test_other_modes_are_found(instruction: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["<start_of_turn>user", "好的<|im_end|>", "[INST]", "### 回答：好", "## 指令", "答案是【好】", "</s>", "<|endoftext|>"],
+    [
+        "<start_of_turn>user",
+        "好的<|im_end|>",
+        "[INST]",
+        "### 回答：好",
+        "## 指令",
+        "答案是【好】",
+        "</s>",
+        "<|endoftext|>",
+    ],
 )
 def test_template_markers_are_found(text: str) -> None:
     assert phrases.TEMPLATE_MARKERS.search(text)
@@ -201,7 +210,9 @@ def test_hedging_tails_are_cut(answer: str, trimmed: str) -> None:
     assert trim_answer(answer) == trimmed
 
 
-@pytest.mark.parametrize("unit", ["请", "建议", "请参考", "建议咨询官方", "河水", "，", "请咨询\n", "我无法", "根据", "作为"])
+@pytest.mark.parametrize(
+    "unit", ["请", "建议", "请参考", "建议咨询官方", "河水", "，", "请咨询\n", "我无法", "根据", "作为"]
+)
 def test_no_pattern_loses_itself_in_degenerate_text(unit: str) -> None:
     """Small models write the same unit a thousand times; a pattern must not take minutes to say no."""
     text = unit * (2000 // len(unit))

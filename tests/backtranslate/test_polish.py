@@ -115,7 +115,10 @@ def test_an_instruction_beyond_the_context_is_dropped_and_never_cut(
 
 def merging(folder: Path) -> TokenizerFile:
     """A tokenizer that writes a comma and two line breaks as one token: parts may weigh less than the sum of a whole."""
-    letters = {letter: number for number, letter in enumerate(sorted(set("资料：\n请回答下面的指令。内容以为准，去掉无关部分不要提到河水流"))) }
+    letters = {
+        letter: number
+        for number, letter in enumerate(sorted(set("资料：\n请回答下面的指令。内容以为准，去掉无关部分不要提到河水流")))
+    }
     vocabulary = letters | {"，\n": 900, "，\n\n": 901, "<|im_start|>": 902, "<|im_end|>": 903, "<unk>": 904}
     model = tokenizers.models.BPE(vocabulary, [("，", "\n"), ("，\n", "\n")], unk_token="<unk>")
     tokenizer = tokenizers.Tokenizer(model)
@@ -157,7 +160,14 @@ def test_shortened_keeps_the_most_whole_sentences_that_fit(tokens: TokenizerFile
 
 def test_sentences_end_behind_their_closing_marks() -> None:
     text = "他说：“河水很清。”\n然后走了！！真的？（是的。）最后一句没有句号"
-    assert SENTENCE.findall(text) == ["他说：“河水很清。”", "\n", "然后走了！！", "真的？", "（是的。）", "最后一句没有句号"]
+    assert SENTENCE.findall(text) == [
+        "他说：“河水很清。”",
+        "\n",
+        "然后走了！！",
+        "真的？",
+        "（是的。）",
+        "最后一句没有句号",
+    ]
 
 
 def test_the_floor_saves_work_and_null_is_below_it(tmp_path: Path, tiny_base: Path) -> None:

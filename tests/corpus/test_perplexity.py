@@ -127,7 +127,9 @@ def test_rows_without_score_take_no_place_in_the_limit(tmp_path: Path) -> None:
     st.sampled_from([(0.0, 1.0), (0.1, 0.9), (0.4, 0.5)]),
     st.integers(0, 10),
 )
-def test_every_text_goes_one_way_and_order_stays(ppl: list[float | None], band: tuple[float, float], limit: int) -> None:
+def test_every_text_goes_one_way_and_order_stays(
+    ppl: list[float | None], band: tuple[float, float], limit: int
+) -> None:
     frame: Any = texts([f"河{number}" for number in range(len(ppl))]).with_columns(ppl=pl.Series(ppl, dtype=pl.Float64))
     params = changed(BAND, low_percentile=band[0], high_percentile=band[1], limit=limit)
     split = split_by_rules(frame, band_rules(params))

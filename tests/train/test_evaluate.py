@@ -13,7 +13,7 @@ from kun.engine.base import Sampling
 from kun.params import Params
 from kun.project import Project
 from kun.train.corrupt import CORRUPTIONS, UNSEEN
-from kun.train.evaluate import auc, best_threshold, evaluate, precision_at
+from kun.train.evaluate import auc, best_threshold, evaluate, precision_at, probabilities
 from kun.train.sft import train
 from kun.work.stage import load_engine
 from tests.made import FAKE, seed_pairs, seeds, store
@@ -51,6 +51,7 @@ def test_the_report_is_made_of_the_models_own_scores(project: Project, params: P
         train=replace(params.train, label=replace(params.train.label, epochs=1)),
         label=replace(params.label, max_new_tokens=12),
         evaluate=replace(params.evaluate, judge_rows=6, label_rows=5),
+        judge=replace(params.judge, calibrate=0.8),
     )
     store(project, "seeds", seeds(seed_pairs(18), heldout=8))
     train(project, "label", params)
@@ -74,8 +75,12 @@ def test_the_report_is_made_of_the_models_own_scores(project: Project, params: P
     for name, adapter in (("trained", "chat"), ("zero_shot", None)):
         judge = load_engine(project, params.engine, adapter)
         asked = [judge.chat(judge_prompt(text, params.judge)) for text in good]  # type: ignore[attr-defined]
-        p_good = [1 / (1 + math.exp(bad - yes)) for yes, bad in judge.choices(asked, [GOOD, BAD])]
+        margins = [yes - bad for yes, bad in judge.choices(asked, [GOOD, BAD])]
         told = report["judge"][name]
+        bias = told["calibration_margin"]
+        p_good = probabilities(margins, bias)
+        assert p_good == pytest.approx([1 / (1 + math.exp(bias - margin)) for margin in margins])
+        assert bias == pytest.approx(sorted(margins)[1], abs=1e-3), "5 of 6 reach it: 0.8 of them and no more"
         for threshold, figures in told["at_threshold"].items():
             passed = sum(p >= float(threshold) for p in p_good) / len(p_good)
             assert figures["recall"] == pytest.approx(passed, abs=1e-4)

@@ -51,6 +51,17 @@ def test_acceptance_9_labels_are_the_instruction_and_the_end_token(tokens: Token
         assert example.target not in source, "nothing to copy from"
 
 
+def test_of_a_verdict_only_the_token_that_decides_has_a_label(tokens: TokenizerFile) -> None:
+    """【 and 】 are the same in every example; the model sees them, and learns 好 or 差."""
+    for example in built({"judge": 0}):
+        encoded = encode(example, tokens, END)
+        assert raw(tokens, encoded.input_ids) == tokens.chat(example.prompt) + example.target + END
+        learned = [label for label in encoded.labels if label != IGNORED]
+        assert raw(tokens, learned) == {GOOD: "好", BAD: "差"}[example.target]
+        place = encoded.labels.index(learned[0])
+        assert encoded.input_ids[place] == learned[0] and place == len(encoded.labels) - 3
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text("河水流 \n。!a", max_size=30), target=st.text("春风 \n？b", max_size=30))
 def test_whatever_the_texts_labels_cover_target_and_end_alone(tokens: TokenizerFile, text: str, target: str) -> None:

@@ -93,7 +93,9 @@ def test_padding_and_neighbours_do_not_change_a_row(model: AutoModelForCausalLM)
 
     def summed(rows: list[dict[str, list[int]]]) -> float:
         batch = collate(rows)
-        return float(loss(ours(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]), batch["labels"], 1))
+        return float(
+            loss(ours(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]), batch["labels"], 1)
+        )
 
     assert sum(summed([row]) for row in ROWS) == pytest.approx(summed(ROWS), rel=1e-5)
 

