@@ -1,6 +1,7 @@
 """params.yaml -> frozen dataclasses, or one line that names the key and the fix."""
 
 import difflib
+import re
 import types
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -77,6 +78,8 @@ def _value(hint: Any, raw: Any, where: str) -> Any:
         return _first_that_fits(args, raw, where)
     if hint is float and isinstance(raw, int) and not isinstance(raw, bool):
         return float(raw)
+    if hint is float and isinstance(raw, str) and re.fullmatch(r"\d+e[+-]?\d+", raw):
+        return float(raw)  # YAML 1.1 takes 1e-05 for text, and that is how DVC writes it
     if not isinstance(raw, hint) or (isinstance(raw, bool) and hint is not bool):
         raise ConfigError(f"params.yaml: `{where}` must be of type {hint.__name__}, not {raw!r}")
     return raw

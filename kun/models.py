@@ -23,7 +23,7 @@ from kun.engine.tokens import TokenizerFile
 from kun.errors import ModelError
 from kun.params import Model
 from kun.project import Project
-from kun.tables.shards import write_json
+from kun.tables.shards import place_beside, write_json
 
 TEMPLATES = Path(__file__).parent / "templates"
 TURN_TOKENS = (("gemma", "<start_of_turn>", "<end_of_turn>"), ("chatml", "<|im_start|>", "<|im_end|>"))
@@ -160,7 +160,7 @@ def _converted(project: Project, gguf: Path, sha256: str) -> Path:
         return folder
     if importlib.util.find_spec("gguf") is None:
         raise ModelError("reading GGUF needs the package gguf; run `pip install 'kun[demo]'`")
-    building = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    building = place_beside(folder)
     building.mkdir(parents=True, exist_ok=True)
     try:
         # Each takes the better part of a minute in pure Python, so they run side by side.

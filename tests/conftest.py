@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.copies import OFFLINE, PROXIES, Copy, copy_project
 
@@ -14,6 +15,8 @@ def pytest_configure() -> None:
     for name in list(os.environ):
         if name.lower() in PROXIES or name == "KUN_SCRATCH":
             del os.environ[name]
+    settings.register_profile("kun", deadline=None)  # wall time says nothing where machines are shared
+    settings.load_profile("kun")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -159,7 +159,7 @@ def test_a_syntax_error_names_file_and_line(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="not found; run kun in the folder that holds params.yaml and dvc.yaml"):
+    with pytest.raises(ConfigError, match=r"not found; run kun in the folder that holds params\.yaml and dvc\.yaml"):
         load_params(tmp_path / "params.yaml")
 
 

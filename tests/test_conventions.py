@@ -460,7 +460,7 @@ def test_nothing_is_unpickled() -> None:
 def test_no_exception_is_swallowed_whole() -> None:
     for path in python_files():
         for node in ast.walk(tree(path)):
-            if isinstance(node, ast.ExceptHandler):
+            if isinstance(node, ast.ExceptHandler) and not isinstance(node.body[-1], ast.Raise):
                 kind = ast.unparse(node.type) if node.type else "everything"
                 assert kind not in ("everything", "Exception", "BaseException"), f"{path}:{node.lineno} catches {kind}"
 

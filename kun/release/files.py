@@ -9,6 +9,8 @@ from typing import Any
 
 import jinja2
 
+from kun.tables.shards import place_beside
+
 TEMPLATES = Path(__file__).parent
 MISSING = "–"
 
@@ -16,7 +18,7 @@ MISSING = "–"
 @contextmanager
 def replaced_folder(folder: Path) -> Iterator[Path]:
     """Give an empty folder to fill; at the end it takes the place of `folder`, unless an error ends the block."""
-    building = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    building = place_beside(folder)
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     try:

@@ -1,5 +1,6 @@
 """Datasets on disk: a folder of parquet shards that appears whole or not at all."""
 
+import glob
 import json
 import os
 import shutil
@@ -15,10 +16,18 @@ from kun.schemas import Schema, conform
 ROWS_PER_SHARD = 100_000  # DVC hashes files: tens of shards a dataset, not thousands (5.5 s a status for 100,000 files)
 
 
+def place_beside(path: Path) -> Path:
+    """Where to build what will be renamed to `path`; what killed processes left there goes, for DVC takes it for data."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        if not _runs(leftover.name.split(".")[-2]):
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace `path` in one step: a reader sees the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = place_beside(path)
     try:
         with temporary.open("w", encoding="utf-8") as file:
             file.write(text)
@@ -37,7 +46,7 @@ def write_json(path: Path, value: Any) -> None:
 def write_dataset(folder: Path, frame: pl.DataFrame, schema: Schema) -> None:
     """Write `frame` as `part-00000.parquet`, ...; an empty frame gives one empty shard, so the schema stays readable."""
     frame = conform(frame, schema)
-    building = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    building = place_beside(folder)
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     try:
@@ -61,3 +70,14 @@ def shards(folder: Path) -> list[Path]:
 def read_dataset(folder: Path, columns: Iterable[str] | None = None) -> pl.DataFrame:
     """All rows of a dataset, in shard order."""
     return pl.read_parquet(shards(folder), columns=list(columns) if columns else None)
+
+
+def _runs(pid: str) -> bool:
+    """False when no process has that number any more."""
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, ValueError):
+        return True  # somebody else's process, or not a name that we gave
+    return True

