@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test check env clean help
+.PHONY: run test slow check env clean help
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -16,6 +16,9 @@ run: env  ## the whole pipeline; SET="-S corpus.limit=20" runs it as an experime
 
 test: env  ## all tests, without network
 	pytest
+
+slow: env  ## also whole pipelines with a tiny model, and real kills
+	KUN_SLOW=1 pytest
 
 check: env  ## style and types
 	ruff check . && ruff format --check . && mypy

@@ -51,15 +51,19 @@ def test_acceptance_9_labels_are_the_instruction_and_the_end_token(tokens: Token
         assert example.target not in source, "nothing to copy from"
 
 
-def test_of_a_verdict_only_the_token_that_decides_and_the_end_have_a_label(tokens: TokenizerFile) -> None:
-    """【 and 】 are the same in every example; the model sees them, and learns 好 or 差, and to stop."""
+def test_of_a_verdict_only_the_token_that_decides_and_the_end_have_labels(tokens: TokenizerFile) -> None:
+    """【 and 】 are the same in every example; the model sees them, and learns 好 or 差."""
     for example in built({"judge": 0}):
         encoded = encode(example, tokens, END)
         assert encoded.input_ids == tokens.encode([tokens.chat(example.prompt) + example.target + END])[0]
-        learned = [label for label in encoded.labels if label != IGNORED]
-        assert raw(tokens, learned) == {GOOD: "好", BAD: "差"}[example.target] + END
-        place = encoded.labels.index(learned[0])
-        assert encoded.input_ids[place] == learned[0] and place == len(encoded.labels) - 3
+        verdict = {GOOD: "好", BAD: "差"}[example.target]
+        assert [raw(tokens, [label]) if label != IGNORED else "" for label in encoded.labels[-4:]] == [
+            "",
+            verdict,
+            "",
+            END,
+        ]
+        assert set(encoded.labels[:-4]) == {IGNORED}
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
