@@ -3,9 +3,10 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/pip install -q --disable-pip-version-check --no-compile
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test slow check env clean help
+.PHONY: run test check env clean help
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -14,11 +15,8 @@ run: env  ## the whole pipeline; SET="-S corpus.limit=20" runs it as an experime
 	@if [ -n "$(SET)" ]; then dvc exp run $(SET); else dvc repro; fi
 	@kun summary
 
-test: env  ## all tests, without network
+test: env  ## all tests, without network: whole pipelines and real kills with a tiny model among them
 	pytest
-
-slow: env  ## also whole pipelines with a tiny model, and real kills
-	KUN_SLOW=1 pytest
 
 check: env  ## style and types
 	ruff check . && ruff format --check . && mypy
@@ -26,10 +24,12 @@ check: env  ## style and types
 env: $(VENV)/.done  ## the virtual environment, with the demo model
 
 # torch first and pinned: anything else that asks for it would pull its newest build.
+# pip compiles on one core; compileall uses all, and grumbles at templates that some packages ship as .py.
 $(VENV)/.done: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check "$(TORCH)"
-	$(BIN)/pip install -q --disable-pip-version-check -e ".[demo,dev]"
+	$(PIP) "$(TORCH)"
+	$(PIP) -e ".[demo,dev]"
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 
 clean:  ## remove scratch and environment; data and models stay in the DVC cache

@@ -1,6 +1,7 @@
 """What stands between this machine and a run, each finding with its fix."""
 
 import importlib.metadata
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -74,6 +75,8 @@ def _disk(project: Project) -> Finding:
 
 
 def _device() -> Finding:
+    if importlib.util.find_spec("torch") is None:
+        return Finding("device", False, "torch is not installed; run `make env`, or pip install torch")
     import torch
 
     if torch.cuda.is_available():

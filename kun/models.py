@@ -4,6 +4,8 @@ A package that ships GGUF is converted once, under `.kun/models/`; a folder is u
 a pinned commit (`HF_ENDPOINT`, `HF_HOME`, `HF_HUB_OFFLINE` are honoured). models/base.json records what was used.
 """
 
+import fcntl
+import functools
 import hashlib
 import importlib
 import importlib.metadata
@@ -12,8 +14,9 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,7 +26,7 @@ from kun.engine.tokens import TokenizerFile
 from kun.errors import ModelError
 from kun.params import Model
 from kun.project import Project
-from kun.tables.shards import place_beside, write_json
+from kun.tables.shards import disk_errors, place_beside, write_json
 
 TEMPLATES = Path(__file__).parent / "templates"
 TURN_TOKENS = (("gemma", "<start_of_turn>", "<end_of_turn>"), ("chatml", "<|im_start|>", "<|im_end|>"))
@@ -64,9 +67,10 @@ def pin_base(project: Project, params: Model) -> Base:
     """Resolve, convert or fetch the base model and write models/base.json; ModelError in one line when it cannot be."""
     kind = _kind(params.base)
     if kind == "package":
-        gguf, version = _package_file(params.base, project.scratch / "models")
-        hashes = {gguf.name: _sha256(gguf)}
-        folder = _converted(project, gguf, hashes[gguf.name])
+        with _alone(project):
+            gguf, version = _package_file(params.base, project.scratch / "models")
+            hashes = {gguf.name: _sha256(gguf)}
+            folder = _converted(project, gguf, hashes[gguf.name])
         licence = json.loads((folder / "origin.json").read_text())["licence"]
     elif kind == "folder":
         folder, version, licence = Path(params.base), "", params.licence or _card_licence(Path(params.base))
@@ -75,6 +79,10 @@ def pin_base(project: Project, params: Model) -> Base:
         folder, version = _snapshot(params.base, params.revision)
         licence = _card_licence(folder)
         hashes = _hash_files(folder)
+    if "text_config" in json.loads((folder / "config.json").read_text(encoding="utf-8")):
+        raise ModelError(
+            f"model.base: {params.base} reads pictures too, which kun does not know; take a text-only model"
+        )
     base = Base(params.base, kind, version, hashes, licence, _count_parameters(folder), *_chat_tokens(folder))
     write_json(project.base, asdict(base) | {"fingerprint": base.fingerprint})
     return base
@@ -101,10 +109,11 @@ def locate(project: Project, base: Base) -> Path:
     if base.kind == "hub":
         return _snapshot(base.name, base.revision)[0]
     ((_, sha256),) = base.sha256.items()
-    folder = _conversion_folder(project, sha256)
-    if folder.is_dir():
-        return folder
-    return _converted(project, _package_file(base.name, project.scratch / "models")[0], sha256)
+    with _alone(project):
+        folder = _conversion_folder(project, sha256)
+        if folder.is_dir():
+            return folder
+        return _converted(project, _package_file(base.name, project.scratch / "models")[0], sha256)
 
 
 def load_tokens(project: Project) -> TokenizerFile:
@@ -137,7 +146,7 @@ def _kind(name: str) -> Literal["package", "folder", "hub"]:
 
 
 def _package_file(name: str, folder: Path) -> tuple[Path, str]:
-    """The GGUF file that an installed package ships, whole or in parts that its `assemble(path)` joins."""
+    """The GGUF file that an installed package ships, whole or in parts that its `assemble(path)` joins in `folder`."""
     distribution = importlib.metadata.distribution(name)
     for file in distribution.files or []:
         if file.suffix == ".gguf":
@@ -145,8 +154,26 @@ def _package_file(name: str, folder: Path) -> tuple[Path, str]:
     module = importlib.import_module(name.replace("-", "_"))
     if not hasattr(module, "assemble"):
         raise ModelError(f"model.base: the package {name} ships no .gguf file")
+    whole = folder / f"{name}-{distribution.version}.gguf"
+    if not whole.is_file():
+        building = place_beside(whole)
+        try:
+            with disk_errors(whole):
+                module.assemble(building)
+            os.replace(building, whole)  # noqa: PTH105
+        finally:
+            building.unlink(missing_ok=True)
+    return whole, distribution.version
+
+
+@contextmanager
+def _alone(project: Project) -> Iterator[None]:
+    """One process at a time: the ranks of a launch all look for the model at once, and one of them makes it."""
+    folder = project.scratch / "models"
     folder.mkdir(parents=True, exist_ok=True)
-    return Path(module.assemble(folder / f"{name}-{distribution.version}.gguf")), distribution.version
+    with (folder / "lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _conversion_folder(project: Project, sha256: str) -> Path:
@@ -163,14 +190,14 @@ def _converted(project: Project, gguf: Path, sha256: str) -> Path:
     building = place_beside(folder)
     building.mkdir(parents=True, exist_ok=True)
     try:
-        # Each takes the better part of a minute in pure Python, so they run side by side.
+        # Each takes half a minute in pure Python, so they run side by side.
         os.environ.setdefault("TQDM_DISABLE", "1")  # the two bars would write over each other
         with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
             tasks: list[Callable[[Path, Path], None]] = [_convert_weights, _convert_tokenizer]
-            for future in [pool.submit(task, gguf, building) for task in tasks]:
-                future.result()
-        if not folder.is_dir():
-            os.replace(building, folder)  # noqa: PTH105
+            with disk_errors(folder):
+                for future in [pool.submit(task, gguf, building) for task in tasks]:
+                    future.result()
+        os.replace(building, folder)  # noqa: PTH105
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return folder
@@ -180,27 +207,38 @@ def _convert_weights(gguf: Path, folder: Path) -> None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    _parse_once()
     source = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
     config = AutoConfig.from_pretrained(**source)
     loaded = AutoModelForCausalLM.from_pretrained(**source, config=config, dtype=torch.float32)
     # A model from GGUF keeps a quantizer that cannot be saved; the same weights in a fresh model can.
     if hasattr(config, "quantization_config"):
         del config.quantization_config
-    fresh = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    fresh.load_state_dict(loaded.state_dict())
+    with torch.device("meta"):
+        fresh = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    fresh.load_state_dict(loaded.state_dict(), assign=True)
+    fresh.tie_weights()
     fresh.save_pretrained(folder)
 
 
 def _convert_tokenizer(gguf: Path, folder: Path) -> None:
-    from gguf import GGUFReader
     from transformers import AutoTokenizer
 
+    reader = _parse_once()
     AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name).save_pretrained(folder)
-    fields = GGUFReader(gguf).fields
+    fields = reader(str(gguf)).fields
     licence = fields["general.license"].contents() if "general.license" in fields else ""
     if not licence and str(fields["general.architecture"].contents()).startswith("gemma"):
         licence = "gemma"
     write_json(folder / "origin.json", {"gguf": gguf.name, "licence": licence or "unknown"})
+
+
+def _parse_once() -> Callable[[str], Any]:
+    """transformers parses a file anew for config, tokenizer and weights, 10 s each: let this process keep the first."""
+    import gguf
+
+    gguf.GGUFReader = functools.cache(gguf.GGUFReader)
+    return gguf.GGUFReader
 
 
 def _snapshot(name: str, revision: str) -> tuple[Path, str]:

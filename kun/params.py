@@ -23,18 +23,21 @@ class Model:
 
 @dataclass(frozen=True)
 class Engine:
-    """How model work is computed. Nothing here is part of what a result depends on, but `backend` and `dtype`."""
+    """How model work is computed. Of these, `backend`, `dtype` and `context` decide a result.
+
+    The sizes of batches move the last bits of floating-point sums at most.
+    """
 
     backend: Literal["hf", "fake"]
     """hf: transformers + accelerate. fake: deterministic text without a model."""
     dtype: Literal["auto", "float32", "bfloat16"]
-    """auto: bfloat16 where it is native, else float32."""
+    """auto: bfloat16 where it is native, else float32; finished rows of either are taken as equal."""
     batch_tokens: Annotated[int, 16, None]
     """Tokens of one batch: rows x (longest prompt + new tokens)."""
     max_rows: Positive
     """Rows of one batch."""
     context: Annotated[int, 64, None]
-    """Tokens of prompt and output together; a longer prompt never reaches the model."""
+    """Tokens of prompt and output together; a longer prompt never reaches label, judge or polish."""
     max_failed_share: Share
     """A stage with more failed rows than this stops with an error."""
 
@@ -54,12 +57,12 @@ class Ingest:
     seed: int
     """Of the sample."""
     licences: dict[str, str]
-    """Source, or the folder it lies in -> licence of its texts."""
+    """Source, or its first folder -> licence of its texts."""
 
 
 @dataclass(frozen=True)
 class Clean:
-    """Rules on one text; shares are of characters unless said otherwise (specs of each rule in docs/rules.md)."""
+    """Rules on one text; shares are of characters unless said otherwise (docs/rules.md has the source of each)."""
 
     min_cjk_share: Share
     min_chars: Count
@@ -109,8 +112,6 @@ class Perplexity:
 
     max_tokens: Count
     """Leading tokens that are scored; 0: all."""
-    seed: int
-    """Not used by the scores; part of their key."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,11 @@ class Seeds:
     seed: int
     """Of the split and of the sample."""
 
+    def __post_init__(self) -> None:
+        for column in self.fields:
+            if column not in ("instruction", "input", "output"):
+                raise ValueError(f"fields: unknown column `{column}`; known columns: instruction, input, output")
+
 
 @dataclass(frozen=True)
 class TrainTask:
@@ -177,6 +183,9 @@ class Train:
     weight_decay: Share
     """Of AdamW."""
     batch_rows: Positive
+    """Rows of one optimiser step, all processes together."""
+    device_rows: Positive
+    """Rows that a process holds at a time; the gradients of the others of its share are accumulated."""
     max_length: Annotated[int, 16, None]
     save_steps: Positive
     seed: int

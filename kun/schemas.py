@@ -73,7 +73,7 @@ POLISHED: Schema = {
     "n_new": pl.Int64,
     "shortened": pl.Boolean,  # the raw text was cut at a sentence end to fit the context
     "copy_rate": pl.Float64,  # longest common substring of answer and text / length of text
-    "support": pl.Float64,  # share of the answer's character bigrams that occur in the text
+    "support": pl.Float64,  # share of the answer's bigrams, or of its numbers if lower, in the text
     "length_ratio": pl.Float64,  # characters of answer / characters of text
 }
 """data/polished."""

@@ -8,9 +8,6 @@ from hypothesis import settings
 
 from tests.copies import OFFLINE, PROXIES, Copy, copy_project
 
-# Whole pipelines and real kills take many minutes on two cores: KUN_SLOW=1 runs them too.
-collect_ignore = [] if os.environ.get("KUN_SLOW") else ["test_pipeline.py", "test_kill.py", "test_bad_input.py"]
-
 
 def pytest_configure() -> None:
     """Before anything is imported that reads these at import; sockets are closed by pytest-socket (pyproject.toml)."""

@@ -113,3 +113,11 @@ def test_the_command_exits_1_while_something_is_wrong(project: Project, monkeypa
     ill = CliRunner().invoke(main, ["doctor"])
     assert ill.exit_code == 1
     assert "FIX  dvc: no .dvc folder; run `dvc init`" in ill.output
+
+
+def test_a_machine_without_torch_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = doctor.importlib.util.find_spec
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None if name == "torch" else find(name))
+    device = found(project, "device")
+    assert not device.ok
+    assert "pip install torch" in device.text

@@ -257,7 +257,8 @@ def test_the_conversion_of_a_package_is_shared_and_whole_or_absent(
     params = Model("click", "main", "")
     with pytest.raises(KeyboardInterrupt):
         pin_base(project, params)
-    assert list((project.scratch / "models").iterdir()) == [], "a killed conversion leaves nothing that looks whole"
+    left = [path.name for path in (project.scratch / "models").iterdir()]
+    assert left == ["lock"], "a killed conversion leaves nothing that looks whole"
     monkeypatch.setattr(models, "_convert_tokenizer", tokenizer)
     pinned = pin_base(project, params)
     assert (pinned.kind, pinned.revision, pinned.licence) == ("package", "1.0.0", "gemma")
@@ -267,3 +268,32 @@ def test_the_conversion_of_a_package_is_shared_and_whole_or_absent(
     shutil.rmtree(project.scratch / "models")
     assert load_tokens(project).count(["河"]) == [1], "on a machine without the conversion it is made anew"
     assert len(made) == 3
+
+
+def test_a_picture_reading_model_is_refused(project: Project, base: Path) -> None:
+    edit(base / "config.json", lambda values: values.update(text_config={"hidden_size": 8}))
+    assert "take a text-only model" in refusal(project, str(base))
+
+
+def test_a_packages_file_is_joined_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part of it would be taken for the model by every later start."""
+
+    class Parts:
+        torn = True
+
+        def assemble(self, target: Path) -> Path:
+            Path(target).write_bytes(b"GG" if self.torn else b"GGUF")
+            if self.torn:
+                raise KeyboardInterrupt
+            return Path(target)
+
+    parts = Parts()
+    monkeypatch.setattr(models.importlib, "import_module", lambda name: parts)
+    with pytest.raises(KeyboardInterrupt):
+        models._package_file("click", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    parts.torn = False
+    whole, version = models._package_file("click", tmp_path)
+    assert (whole.name, whole.read_bytes()) == (f"click-{version}.gguf", b"GGUF")
+    parts.torn = True
+    assert models._package_file("click", tmp_path)[0] == whole, "joined once"

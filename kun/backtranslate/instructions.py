@@ -12,7 +12,7 @@ from kun.corpus.minhash import near_duplicates
 from kun.params import Instructions
 from kun.project import Project
 from kun.tables.ledger import close_stage, rejects
-from kun.tables.rules import Rule, split_by_rules
+from kun.tables.rules import Rule, absent, split_by_rules
 from kun.tables.shards import read_dataset
 
 SHINGLE = 3  # characters; instructions are short
@@ -35,10 +35,10 @@ def with_features(rows: pl.DataFrame, evals: EvalGrams) -> pl.DataFrame:
     rows = rows.with_columns(pl.col("instruction").map_elements(str.strip, return_dtype=pl.String))
     pairs = list(rows.select("instruction", "text").iter_rows())
     return rows.with_columns(
-        found_marker=_found(rows, lambda text: _match(phrases.TEMPLATE_MARKERS, text)),
-        found_dangling=_found(rows, lambda text: _match(phrases.DANGLING, text)),
-        found_keyword=_found(rows, lambda text: _match(phrases.KEYWORDS, text)),
-        found_mode=_found(rows, lambda text: _match(phrases.OTHER_MODES, text)),
+        found_marker=_found(rows, lambda text: phrases.found(phrases.TEMPLATE_MARKERS, text)),
+        found_dangling=_found(rows, lambda text: phrases.found(phrases.DANGLING, text)),
+        found_keyword=_found(rows, lambda text: phrases.found(phrases.KEYWORDS, text)),
+        found_mode=_found(rows, lambda text: phrases.found(phrases.OTHER_MODES, text)),
         found_repeat=_found(rows, lambda text: repeated_unit(text, 3)),
         found_eval=_found(rows, lambda text: evals.overlap(text) or ""),
         common=pl.Series([longest_common(i, t or "") for i, t in pairs], dtype=pl.Int64),
@@ -55,26 +55,17 @@ def rules(params: Instructions) -> dict[str, Rule]:
         "cut_off": Rule(pl.col("finish") == "stop", pl.col("finish"), "stop"),
         "instruction_too_short": Rule(pl.col("length") >= params.min_chars, pl.col("length"), params.min_chars),
         "instruction_too_long": Rule(pl.col("length") <= params.max_chars, pl.col("length"), params.max_chars),
-        "template_marker": _absent("found_marker"),
-        "dangling_reference": _absent(dangling),
-        "other_modality": _absent("found_mode"),
-        "repetition": _absent("found_repeat"),
+        "template_marker": absent("found_marker"),
+        "dangling_reference": absent(dangling),
+        "other_modality": absent("found_mode"),
+        "repetition": absent("found_repeat"),
         "copied_from_text": Rule(
             (copied <= params.max_copied_share) | (pl.col("common") < params.min_copied_chars),
             copied.round(3),
             params.max_copied_share,
         ),
-        "contaminated": _absent("found_eval"),
+        "contaminated": absent("found_eval"),
     }
-
-
-def _absent(column: str) -> Rule:
-    return Rule(pl.col(column) == "", pl.col(column), "none")
-
-
-def _match(pattern: Any, text: str) -> str:
-    found = pattern.search(text)
-    return found.group() if found else ""
 
 
 def _found(rows: pl.DataFrame, find: Callable[[str], str]) -> pl.Series:

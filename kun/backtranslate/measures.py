@@ -39,7 +39,7 @@ def support(answer: str, text: str) -> float:
     bigrams = list(map("".join, pairwise(answer_letters)))
     of_bigrams = sum(gram in known for gram in bigrams) / len(bigrams) if bigrams else 0.0
     # A list that the answer itself numbers (1. 2. 3.) claims nothing.
-    claimed = set(NUMBERS.findall(re.sub(r"(?m)^\s*\d{1,2}[.、)）]", "", answer)))
+    claimed = set(NUMBERS.findall(re.sub(r"(?m)^\s*\d{1,2}(?:[、)）]|\.(?!\d))", "", answer)))
     of_numbers = len(claimed & set(NUMBERS.findall(text))) / len(claimed) if claimed else 1.0
     return min(of_bigrams, of_numbers)
 
@@ -47,7 +47,8 @@ def support(answer: str, text: str) -> float:
 def repeated_unit(text: str, max_repeats: int, max_unit: int = 64) -> str:
     """The first unit of 1..`max_unit` characters that stands more than `max_repeats` times in a row, or "".
 
-    Runs of one punctuation mark ("......", "-----", table rules) are layout and do not count. Vectorised: the text is
+    Runs of one punctuation mark ("......", "-----", table rules) are layout, runs of one digit are numbers (300000000);
+    neither counts. Vectorised: the text is
     compared with itself shifted by each unit length, O(max_unit x len(text)).
     """
     codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
@@ -57,7 +58,7 @@ def repeated_unit(text: str, max_repeats: int, max_unit: int = 64) -> str:
         starts, ends = edges[::2], edges[1::2]
         for start in starts[ends - starts >= unit * max_repeats]:
             found = text[start : start + unit]
-            if bare(found):
+            if bare(found) and not (unit == 1 and found.isdigit()):
                 return found
     return ""
 

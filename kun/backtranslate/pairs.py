@@ -13,10 +13,11 @@ from kun.corpus.text import cjk_share
 from kun.params import Ingest, Judge, Pairs
 from kun.project import Project
 from kun.tables.ledger import close_stage, rejects
-from kun.tables.rules import Rule, split_by_rules
+from kun.tables.rules import Rule, absent, split_by_rules
 from kun.tables.shards import read_dataset
 
-LONG = 100  # characters from which the share of distinct 4-grams says something (specs: output rules)
+LONG = 100  # characters from which the share of distinct 4-grams says something
+MIN_INSTRUCTION = 4  # characters left after trimming; what is shorter asks for nothing, and the gate refuses it
 WHITE_RUN = re.compile(r"\s{5,}")
 
 
@@ -43,7 +44,7 @@ def trim_instruction(instruction: str) -> str | None:
     """Undo two faults of small models; None when the instruction cannot be saved.
 
     What follows a run of five or more white-space characters is dropped; an instruction that repeats a line becomes that
-    line when it begins with it (specs: output rules, reference values).
+    line when it begins with it (as the reference implementation does).
     """
     instruction = WHITE_RUN.split(instruction.strip())[0].strip()
     lines = [line for line in instruction.splitlines() if line.strip()]
@@ -72,10 +73,10 @@ def with_features(rows: pl.DataFrame, evals: EvalGrams) -> pl.DataFrame:
 
     rows = rows.with_columns(instruction=each("instruction", trim_instruction), answer=each("answer", trim_answer))
     return rows.with_columns(
-        found_marker=each("answer", lambda text: _match(phrases.TEMPLATE_MARKERS, text)),
-        found_refusal=each("answer", lambda text: _match(phrases.REFUSALS, text)),
-        found_keyword=each("answer", lambda text: _match(phrases.REFUSAL_WORDS, text)),
-        found_mention=each("answer", lambda text: _match(phrases.MENTIONS_TEXT, text)),
+        found_marker=each("answer", lambda text: phrases.found(phrases.TEMPLATE_MARKERS, text)),
+        found_refusal=each("answer", lambda text: phrases.found(phrases.REFUSALS, text)),
+        found_keyword=each("answer", lambda text: phrases.found(phrases.REFUSAL_WORDS, text)),
+        found_mention=each("answer", lambda text: phrases.found(phrases.MENTIONS_TEXT, text)),
         found_eval=each("answer", lambda text: evals.overlap(text) or ""),
         distinct=each("answer", lambda text: distinct_share(text) if len(text) > LONG else 1.0, pl.Float64),
         cjk=cjk_share(pl.col("answer")),
@@ -86,24 +87,25 @@ def with_features(rows: pl.DataFrame, evals: EvalGrams) -> pl.DataFrame:
 def rules(params: Pairs, judge: Judge) -> dict[str, Rule]:
     """Named rules; the judge's threshold first, for it is the one that users move."""
     refusal = "found_refusal" if params.refusals == "anchored" else "found_keyword"
-    longest = params.max_repeats
+    longest, asked = params.max_repeats, pl.col("instruction").str.len_chars()
     repeat = pl.col("answer").map_elements(lambda text: repeated_unit(text, longest), return_dtype=pl.String)
     return {
         "judge_threshold": Rule(pl.col("p_good") >= judge.threshold, pl.col("p_good").round(4), judge.threshold),
         "empty_output": Rule(pl.col("finish") != "empty", pl.col("finish"), "not empty"),
         "cut_off": Rule(pl.col("finish") == "stop", pl.col("finish"), "stop"),
         "instruction_repeats_itself": Rule(pl.col("instruction").is_not_null(), pl.lit("a line stands twice"), "none"),
+        "instruction_too_short": Rule(asked >= MIN_INSTRUCTION, asked, MIN_INSTRUCTION),
         "answer_too_short": Rule(pl.col("length") >= params.min_chars, pl.col("length"), params.min_chars),
         "answer_not_chinese": Rule(pl.col("cjk") >= params.min_cjk_share, pl.col("cjk").round(3), params.min_cjk_share),
-        "template_marker": _absent("found_marker"),
-        "refusal": _absent(refusal),
-        "mentions_text": _absent("found_mention"),
+        "template_marker": absent("found_marker"),
+        "refusal": absent(refusal),
+        "mentions_text": absent("found_mention"),
         "repetition": Rule(repeat == "", repeat, f"at most {longest} in a row"),
         "monotonous": Rule(
             pl.col("distinct") >= params.min_distinct_4gram, pl.col("distinct").round(3), params.min_distinct_4gram
         ),
         "unsupported": Rule(pl.col("support") >= params.min_support, pl.col("support").round(3), params.min_support),
-        "contaminated": _absent("found_eval"),
+        "contaminated": absent("found_eval"),
     }
 
 
@@ -116,12 +118,3 @@ def _joined(project: Project, polished: pl.DataFrame) -> pl.DataFrame:
         table = read_dataset(project.dataset(name), columns)
         polished = polished.join(table, on="id", how="left", maintain_order="left")
     return polished
-
-
-def _absent(column: str) -> Rule:
-    return Rule(pl.col(column) == "", pl.col(column), "none")
-
-
-def _match(pattern: re.Pattern[str], text: str) -> str:
-    found = pattern.search(text)
-    return found.group() if found else ""

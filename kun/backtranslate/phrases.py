@@ -29,7 +29,7 @@ DANGLING = re.compile(
 """References to a context that the final record does not contain. 根据牛顿第二定律 and 利用信息技术 survive."""
 
 KEYWORDS = re.compile("新闻|材料|图片|链接|网址|网站|根据|文章|文本|摘要|提取|关键词|简历|简介")
-"""The word families of the reference implementation (specs: instruction rules), for comparison."""
+"""The word families of the reference implementation for comparison."""
 
 _THIS = "(?:这|该|此|下|以下|下面|下列)的?(?:一)?(?:个|段|首|张|幅)?"
 
@@ -76,3 +76,9 @@ HEDGING_TAIL = re.compile(
     r"(?:官方|官网|网站|专业人士|相关部门|有关部门)[^。！？\n]{0,60}[。！？]?\s*$"
 )
 """A closing clause that sends the reader elsewhere, a defect visible in the public Kun data."""
+
+
+def found(pattern: re.Pattern[str], text: str) -> str:
+    """The first match in `text`, or ""."""
+    match = pattern.search(text)
+    return match.group() if match else ""

@@ -81,7 +81,8 @@ def clean(project: Project, params: Clean, count_tokens: Callable[[list[str]], l
     cheap = split_by_rules(features(tidied(texts, params)), checks)
     counts = count_tokens(cheap.kept["text"].to_list())
     costly = split_by_rules(cheap.kept.with_columns(n_tokens=pl.Series(counts, dtype=pl.Int64)), length)
-    dropped = [rejects(part.dropped, STAGE) for part in (cheap, costly)]
+    # The ledger quotes masked texts: it travels, and its examples stand in the report.
+    dropped = [rejects(part.dropped, STAGE, excerpt="masked") for part in (cheap, costly)]
     return close_stage(project, STAGE, "cleaned", texts.height, costly.kept, dropped, tokens=sum(counts))
 
 
@@ -119,13 +120,18 @@ def rules(params: Clean) -> dict[str, Rule]:
 
 
 def tidied(texts: pl.DataFrame, params: Clean) -> pl.DataFrame:
-    """Repair `text`; `private` lists the kinds of private data that were found (and, if asked for, masked)."""
+    """Repair `text`; `masked` is it without private data, of which `private` lists the kinds.
+
+    With `clean.private: mask` the masked text is the text.
+    """
     convert = _simplifier() if params.simplify else str
     repaired = [convert(join_wrapped(normalise(strip_markup(text)))) for text in texts["text"]]
-    masked = [mask_private(text) for text in repaired]
+    found = [mask_private(text) for text in repaired]
+    masked = pl.Series([text for text, _ in found], dtype=pl.String)
     return texts.with_columns(
-        text=pl.Series([text for text, _ in masked] if params.private == "mask" else repaired, dtype=pl.String),
-        private=pl.Series([" ".join(kinds) for _, kinds in masked], dtype=pl.String),
+        text=masked if params.private == "mask" else pl.Series(repaired, dtype=pl.String),
+        masked=masked,
+        private=pl.Series([" ".join(kinds) for _, kinds in found], dtype=pl.String),
     )
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from kun.corpus.readers import Reject, objects
-from kun.corpus.text import bare
+from kun.corpus.readers import Reject, objects, raw_files
+from kun.corpus.text import bare, normalise
 from kun.errors import InputError
 from kun.params import Decontaminate
 from kun.project import Project
@@ -25,12 +25,11 @@ class EvalGrams:
 
     def __init__(self, items: Iterable[tuple[str, str]], ngram: int) -> None:
         """`items` are (evaluation id, text of a field)."""
-        self._ngram = ngram
         self._owners: dict[str, str] = {}
         self.ids: set[str] = set()
         for eval_id, text in items:
             self.ids.add(eval_id)
-            letters = bare(text)
+            letters = bare(normalise(text))
             size = min(ngram, len(letters))
             if size >= min(MIN_WHOLE, ngram):
                 for start in range(len(letters) - size + 1):
@@ -39,7 +38,7 @@ class EvalGrams:
 
     def overlap(self, text: str) -> str | None:
         """The first span that `text` shares with an evaluation item, as long as it goes on; None when there is none."""
-        letters = bare(text)
+        letters = bare(normalise(text))
         for size in self._sizes:
             for start in range(len(letters) - size + 1):
                 if letters[start : start + size] in self._owners:
@@ -48,7 +47,7 @@ class EvalGrams:
 
     def owner(self, span: str) -> str:
         """Id of the evaluation item that a span of `overlap` comes from."""
-        return self._owners[span[: self._ngram]]
+        return next(self._owners[span[:size]] for size in self._sizes if span[:size] in self._owners)
 
     def _end(self, letters: str, start: int, size: int) -> int:
         while letters[start + 1 : start + 1 + size] in self._owners and start + 1 + size <= len(letters):
@@ -56,12 +55,12 @@ class EvalGrams:
         return start + size
 
 
-def load_evals(folder: Path, fields: Sequence[str], ngram: int) -> EvalGrams:
-    """Read all .jsonl and .jsonl.gz files below `folder`; none is fine.
+def load_evals(place: Path, fields: Sequence[str], ngram: int) -> EvalGrams:
+    """Read a .jsonl or .jsonl.gz file, or all below a folder; an empty or missing folder is fine.
 
-    Raises InputError for a line that cannot be read: an evaluation item passed over would be trained on.
+    Raises InputError for what cannot be read, line or file: an evaluation item passed over would be trained on.
     """
-    return EvalGrams(_items(folder, fields), ngram)
+    return EvalGrams(_items(place, fields), ngram)
 
 
 def decontaminate(project: Project, params: Decontaminate) -> dict[str, Any]:
@@ -86,16 +85,23 @@ def decontaminate(project: Project, params: Decontaminate) -> dict[str, Any]:
     )
 
 
-def _items(folder: Path, fields: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for path in sorted([*folder.rglob("*.jsonl"), *folder.rglob("*.jsonl.gz")]):
+def _items(place: Path, fields: Sequence[str]) -> Iterator[tuple[str, str]]:
+    folder = place.parent if place.is_file() else place
+    for path in [place] if place.is_file() else raw_files(place):
+        if not path.name.endswith((".jsonl", ".jsonl.gz")):
+            raise InputError(
+                f"{path}: evaluation sets are read as .jsonl or .jsonl.gz; convert the file or move it away"
+            )
         for item in objects(path, path.relative_to(folder).as_posix()):
             if isinstance(item, Reject):
                 raise InputError(f"{folder}/{item.origin}: {item.reason} ({item.value}); mend or remove this line")
             origin, record = item
-            eval_id = str(record.get("id", origin))
-            for field in fields:
-                for text in _strings(record.get(field)):
-                    yield eval_id, text
+            texts = [text for field in fields for text in _strings(record.get(field))]
+            if not texts:
+                known = ", ".join(record)
+                raise InputError(f"{folder}/{origin}: no text in decontaminate.fields; this record has: {known}")
+            for text in texts:
+                yield str(record.get("id", origin)), text
 
 
 def _strings(value: object) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from kun.corpus.readers import Fields, Record, Reject, raw_files, read
+from kun.corpus.readers import Fields, Record, Reject, raw_files, read, source_of
 from kun.corpus.text import language, text_id, unit_hash
 from kun.errors import InputError
 from kun.params import Ingest
@@ -38,12 +38,6 @@ def ingest(project: Project, params: Ingest) -> dict[str, Any]:
         raise InputError(f"{folder} gave no text: all {len(rejected)} records were rejected, {_common_fault(rejected)}")
     frame = pl.DataFrame(kept).with_columns(lang=language(pl.col("text")), n_chars=pl.col("text").str.len_chars())
     return close_stage(project, STAGE, "ingested", len(kept) + len(rejected), frame, [_ledger(rejected)])
-
-
-def source_of(name: str) -> str:
-    """Relative path without its suffixes: "howto.jsonl.gz" -> "howto", "essays/tea.txt" -> "essays/tea"."""
-    path = Path(name)
-    return path.with_name(path.name.split(".", 1)[0]).as_posix()
 
 
 def _files(folder: Path) -> list[Path]:

@@ -66,6 +66,12 @@ def raw_files(folder: Path) -> list[Path]:
     )
 
 
+def source_of(name: str) -> str:
+    """Relative path without the suffix of its format: "howto.jsonl.gz" -> "howto", "wiki.zh/tea.txt" -> "wiki.zh/tea"."""
+    suffix = next((known for known in _READERS if name.endswith(known)), Path(name).suffix)
+    return name.removesuffix(suffix)
+
+
 def read(path: Path, name: str, fields: Fields) -> Iterator[Record | Reject]:
     """All records of a file, by its suffix; `name` is how origins call the file.
 

@@ -1,5 +1,6 @@
 """Instruction pairs written by people -> data/seeds: checked, and split into training and held-out pairs."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from kun.corpus.decontaminate import EvalGrams
-from kun.corpus.readers import Reject, objects, raw_files
+from kun.corpus.readers import Reject, objects, raw_files, source_of
 from kun.corpus.text import normalise, text_id, unit_hash
 from kun.errors import InputError
 from kun.params import Seeds
@@ -92,8 +93,12 @@ def _pair(origin: str, record: dict[str, Any], names: dict[str, list[str]]) -> d
         if not optional and not pair[column]:
             return Reject(origin, f"empty_{column}", str(name), excerpt)
     whole = "\n".join(pair[column] for column in _TEXTS)
-    source = origin.split(".jsonl", 1)[0]
-    return pair | {"id": text_id(whole), "id_text": whole, "source": source, "origin": origin}
+    return pair | {"id": text_id(whole), "id_text": whole, "source": _source(origin), "origin": origin}
+
+
+def _source(origin: str) -> str:
+    """Of "file:line", or of a file that could not be read at all."""
+    return source_of(re.sub(r":\d+$", "", origin))
 
 
 def _overlap(evals: EvalGrams | None, texts: tuple[str, ...]) -> str | None:
@@ -128,9 +133,7 @@ def _dropped(pairs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _ledger(items: list[Reject]) -> pl.DataFrame:
-    rows = [
-        (item.origin, item.reason, item.value, "", item.excerpt, item.origin.split(".jsonl", 1)[0]) for item in items
-    ]
+    rows = [(item.origin, item.reason, item.value, "", item.excerpt, _source(item.origin)) for item in items]
     columns = ["id", "reason", "value", "threshold", "text", "source"]
     return rejects(pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row"), STAGE)
 

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, DynamicCache
 from transformers.utils import logging
 
+from kun import processes
 from kun.engine.base import Completion, Sampling, TokenLoss
 from kun.engine.tokens import TokenizerFile
 from kun.errors import ModelError, OutOfMemory
@@ -243,9 +244,8 @@ def check_head(model: Any) -> None:
 
 def pick_device() -> torch.device:
     """The device that accelerate gives this process."""
-    from accelerate import PartialState
-
-    return PartialState().device
+    device: torch.device = processes.state().device
+    return device
 
 
 def pick_dtype(wanted: str, device: torch.device) -> torch.dtype:
@@ -271,8 +271,8 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         if hasattr(libc, "mallopt"):
             trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # from malloc.h
-            for option, value in ((mmap_threshold, 1 << 30), (trim_threshold, 1 << 31 - 1), (top_pad, 1 << 26)):
-                libc.mallopt(option, min(value, 2**31 - 1))
+            for option, value in ((mmap_threshold, 1 << 30), (trim_threshold, 1 << 30), (top_pad, 1 << 26)):
+                libc.mallopt(option, value)
 
 
 def _end_ids(model: Any, tokens: TokenizerFile, end_token: str) -> list[int]:

@@ -15,6 +15,8 @@ from kun.tables.shards import read_dataset
 Facts = dict[str, Any]
 
 ADAPTERS = ("label", "chat")
+DECIDING = ("params.yaml", "dvc.yaml", "expectations", "kun")
+"""What decides the data, beside the data itself."""
 CLOCK = {"s", "ms", "second", "seconds", "time", "timestamp", "date", "wall", "elapsed", "duration"}
 """Words in the names of facts that differ from run to run; a page must not."""
 
@@ -118,15 +120,16 @@ def _length_ratio(project: Project, pairs: pl.DataFrame) -> Any:
 
 
 def commit(project: Project) -> str | None:
-    """The commit of the project's folder, with a note when what decides the data differs from it; None outside git."""
-    head = _git(project, "rev-parse", "HEAD")
-    if head is None or head.returncode != 0:
+    """The last commit that touched what decides the data, with a note when that has changed since; None outside git.
+
+    Not HEAD: committing results must not change them.
+    """
+    last = _git(project, "log", "-1", "--format=%H", "--", *DECIDING)
+    if last is None or last.returncode != 0 or not last.stdout.strip():
         return None
-    changed = _git(
-        project, "diff", "--quiet", "HEAD", "--", "params.yaml", "dvc.yaml", "pipelines", "expectations", "kun"
-    )
+    changed = _git(project, "diff", "--quiet", "HEAD", "--", *DECIDING)
     dirty = changed is not None and changed.returncode == 1
-    return head.stdout.strip() + (" with uncommitted changes" if dirty else "")
+    return last.stdout.strip() + (" with uncommitted changes" if dirty else "")
 
 
 def _git(project: Project, *arguments: str) -> subprocess.CompletedProcess[str] | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from kun.tables.shards import place_beside
+from kun.tables.shards import disk_errors, place_beside
 
 TEMPLATES = Path(__file__).parent
 MISSING = "–"
@@ -22,7 +22,8 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     try:
-        yield building
+        with disk_errors(folder):
+            yield building
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(building, folder)  # noqa: PTH105
     finally:

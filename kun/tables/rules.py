@@ -18,6 +18,11 @@ class Rule:
     """What it asked for, for the ledger."""
 
 
+def absent(column: str) -> Rule:
+    """Nothing was found: `column` holds "", or else what must not be there."""
+    return Rule(pl.col(column) == "", pl.col(column), "none")
+
+
 @dataclass(frozen=True)
 class Split:
     """Rows that passed, and rows that did not with `reason`, `value`, `threshold` (strings) behind their own columns."""

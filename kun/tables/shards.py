@@ -1,10 +1,13 @@
 """Datasets on disk: a folder of parquet shards that appears whole or not at all."""
 
+import errno
 import glob
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,23 @@ def place_beside(path: Path) -> Path:
         if not _runs(leftover.name.split(".")[-2]):
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """While writing to `folder`: OSError for a full disk, where polars, safetensors and torch have errors of their own."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        if found := re.search(r"\(os error (\d+)\)", str(error)):
+            number = int(found[1])
+        elif "inline_container.cc" in str(error) and "Reader" not in str(error):  # torch.save, which hides the cause
+            number = errno.ENOSPC
+        else:
+            raise
+        raise OSError(number, os.strerror(number), str(folder)) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -52,7 +72,8 @@ def write_dataset(folder: Path, frame: pl.DataFrame, schema: Schema) -> None:
     try:
         for number, start in enumerate(range(0, max(frame.height, 1), ROWS_PER_SHARD)):
             shard = frame.slice(start, ROWS_PER_SHARD)
-            shard.write_parquet(building / f"part-{number:05d}.parquet", compression="zstd")
+            with disk_errors(folder):
+                shard.write_parquet(building / f"part-{number:05d}.parquet", compression="zstd")
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(building, folder)  # noqa: PTH105
     finally:
@@ -68,8 +89,12 @@ def shards(folder: Path) -> list[Path]:
 
 
 def read_dataset(folder: Path, columns: Iterable[str] | None = None) -> pl.DataFrame:
-    """All rows of a dataset, in shard order."""
-    return pl.read_parquet(shards(folder), columns=list(columns) if columns else None)
+    """All rows of a dataset, in shard order; InputError when a shard is spoilt."""
+    try:
+        return pl.read_parquet(shards(folder), columns=list(columns) if columns else None)
+    except pl.exceptions.ComputeError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{folder} cannot be read ({reason}); delete it and run `dvc repro` again") from None
 
 
 def _runs(pid: str) -> bool:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -78,12 +79,16 @@ def _judge_model(
     project: Project, seeds: pl.DataFrame, params: Evaluate, judge: Judge, engine: Engine
 ) -> dict[str, Any] | None:
     good = seeds["instruction"].head(params.judge_rows).to_list()
-    spoilt, unseen = _spoil(good, CORRUPTIONS, params.seed), _spoil(good, UNSEEN, params.seed)
+    spoilt = _spoil(good, CORRUPTIONS, params.seed)
     report: dict[str, Any] = {"rows": len(good)}
-    for name, adapter in (("trained", "chat"), ("zero_shot", None)):
+    # The base gets the rubric with examples, its best; kinds of faults are seen or unseen to the trained judge alone.
+    for name, adapter, rules, unseen in (
+        ("trained", "chat", judge, _spoil(good, UNSEEN, params.seed)),
+        ("zero_shot", None, replace(judge, rubric="full"), []),
+    ):
         stage = ModelStage(project, f"evaluate-judge-{name}", engine, adapter=adapter)
         texts = [*good, *(text for _, text in spoilt), *(text for _, text in unseen)]
-        margins = verdict_margins(stage, [stage.tokens.chat(judge_prompt(text, judge)) for text in texts])
+        margins = verdict_margins(stage, [stage.tokens.chat(judge_prompt(text, rules)) for text in texts])
         if margins is None:
             continue  # a helper rank: the main one waits for it at the next model too
         values = margins.fill_null(0.0).to_list()
@@ -102,9 +107,10 @@ def _judge_report(parts: dict[str, list[float]], spoilt: list[tuple[str, str]], 
     bias = float(np.quantile(good, 1 - calibrate)) if calibrate else 0.0
     p_good, p_bad = probabilities(good, bias), probabilities(bad, bias)
     best = best_threshold(p_good, p_bad)
+    unseen = {"auc_unseen_kinds": round(auc(good, parts["unseen"]), 4)} if parts["unseen"] else {}
     return {
         "auc": round(auc(good, bad), 4),
-        "auc_unseen_kinds": round(auc(good, parts["unseen"]), 4),
+        **unseen,
         "auc_by_kind": by_kind,
         "calibration_margin": round(bias, 4),
         "at_threshold": {str(t): precision_at(p_good, p_bad, t) for t in THRESHOLDS},

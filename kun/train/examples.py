@@ -25,14 +25,13 @@ class Example:
     task: str
     prompt: str
     target: str
+    deciding: bool = False
+    """Learn only the token that tells the two verdicts apart, and the end."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids, and labels of the same length: IGNORED on the source, the ids themselves on target and end token.
-
-    Of a verdict only the deciding token and the end have a label.
-    """
+    """Token ids, and labels of the same length: IGNORED on the source, the ids themselves on what is to be learned."""
 
     input_ids: list[int]
     labels: list[int]
@@ -59,7 +58,7 @@ def encode(example: Example, tokens: TokenizerFile, end_token: str) -> Encoded:
     source, target = tokens.encode([tokens.chat(example.prompt), example.target])
     end = tokens.id_of(end_token)
     assert end is not None, "the pinned base names an end token of its own vocabulary"
-    learned = target if example.task != "judge" else _deciding(target, tokens)
+    learned = _deciding(target, tokens) if example.deciding else target
     return Encoded([*source, *target, end], [IGNORED] * len(source) + [*learned, end])
 
 
@@ -93,14 +92,16 @@ def _answer(rows: Sequence[dict[str, str]], params: Params, rng: random.Random) 
 
 
 def _judge(rows: Sequence[dict[str, str]], params: Params, rng: random.Random) -> Iterator[Example]:
-    """Good and spoilt instructions in turn, the kinds of spoiling in turn."""
-    kinds = list(CORRUPTIONS.values())
+    """Good and spoilt instructions in turn, the kinds of spoiling in turn.
+
+    A judge that writes its verdict has to learn all of it; one whose verdicts are compared, the token that differs.
+    """
+    kinds, compared = list(CORRUPTIONS.values()), params.judge.mode == "verdict"
     for number, row in enumerate(rows):
-        instruction = row["instruction"]
-        if number % 2 == 0:
-            yield Example("judge", judge_prompt(instruction, params.judge), GOOD)
-        else:
-            yield Example("judge", judge_prompt(kinds[number // 2 % len(kinds)](instruction, rng), params.judge), BAD)
+        instruction, verdict = row["instruction"], GOOD
+        if number % 2:
+            instruction, verdict = kinds[number // 2 % len(kinds)](instruction, rng), BAD
+        yield Example("judge", judge_prompt(instruction, params.judge), verdict, compared)
 
 
 def _polish(rows: Sequence[dict[str, str]], params: Params, rng: random.Random) -> Iterator[Example]:

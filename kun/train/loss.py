@@ -37,7 +37,9 @@ class TargetLoss:
     def __call__(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
         """Mean loss over target tokens (nats); `outputs.logits` are hidden states, [rows, positions, hidden]."""
         wanted = labels[:, 1:] != IGNORED
-        states, targets = outputs.logits[:, :-1][wanted], labels[:, 1:][wanted]
+        # accelerate hands out float32 states from a forward pass in bfloat16
+        states = outputs.logits[:, :-1][wanted].to(self._head.weight.dtype)
+        targets = labels[:, 1:][wanted]
         total = _SummedLoss.apply(states, self._head.weight, targets)
         return total / (len(targets) if num_items_in_batch is None else num_items_in_batch)
 

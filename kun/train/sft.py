@@ -1,7 +1,6 @@
 """Supervised fine-tuning of the label model or the chat model, with transformers' Trainer; a killed run goes on."""
 
 import json
-import os
 import random
 import shutil
 import sys
@@ -15,12 +14,13 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
+from kun import processes
 from kun.engine.hf import check_head, keep_freed_memory, load_model, pick_device, pick_dtype
 from kun.errors import InputError, ModelError
 from kun.models import load_tokens, locate, read_base
 from kun.params import Params, Train
 from kun.project import Project
-from kun.tables.shards import read_dataset, write_json
+from kun.tables.shards import disk_errors, read_dataset, write_json
 from kun.train.examples import IGNORED, Encoded, build_examples, encode
 from kun.train.loss import PassThroughHead, TargetLoss
 from kun.work.scratch import Scratch, content_key
@@ -59,6 +59,9 @@ def train(project: Project, name: str, params: Params) -> dict[str, Any] | None:
         run = _Run(project, name, scratch.folder, params, task.epochs, parts)
         if not (run.best / COMPLETE).is_file():
             run.train()
+        if _is_main():
+            for checkpoint in scratch.folder.glob("checkpoint-*"):
+                shutil.rmtree(checkpoint)
     return _publish(project, name, run) if _is_main() else None
 
 
@@ -75,8 +78,13 @@ class _Run:
         self.left_out = sum(len(part) for part in parts.values()) - sum(len(part) for part in self.kept.values())
         for split, part in self.kept.items():
             if not part:
-                raise InputError(f"no {split} examples left to train on; see data/rejects/seeds and train.max_length")
+                raise InputError(
+                    f"no {split} examples for {name}: {len(parts[split])} were made from data/seeds (pairs with an input "
+                    f"make none for labelling and polishing), none has at most train.max_length {longest} tokens; "
+                    "add seeds, or raise train.max_length or seeds.heldout"
+                )
         self.rows = min(params.train.batch_rows, len(self.kept["train"]))
+        self._dtype = pick_dtype(params.engine.dtype, pick_device())
         self.steps_per_epoch = len(self.kept["train"]) // self.rows
 
     def train(self) -> None:
@@ -97,16 +105,26 @@ class _Run:
             callbacks=[_Epochs(self, model)],
         )
         trainer.remove_callback(PrinterCallback)  # `_Epochs` tells the same in one line
-        trainer.train(resume_from_checkpoint=str(last) if last else None)
+        try:
+            with disk_errors(self.folder):
+                trainer.train(resume_from_checkpoint=str(last) if last else None)
+        except torch.OutOfMemoryError as error:
+            raise ModelError(
+                f"training does not fit into the device's memory ({str(error).splitlines()[0]}); lower train.device_rows "
+                "(the batch stays what it is) or train.max_length"
+            ) from None
         if _is_main():
+            if not self.best.is_dir():
+                raise ModelError("the held-out loss is not a number in any epoch; lower train.learning_rate")
             write_json(self.folder / "history.json", self._history(trainer.state.log_history))
             (self.best / COMPLETE).touch()
-            for checkpoint in self.folder.glob("checkpoint-*"):
-                shutil.rmtree(checkpoint)
 
     def _model(self) -> tuple[Any, PassThroughHead]:
         base, settings = read_base(self._project), self.params.train
-        model = load_model(locate(self._project, base), pick_dtype(self.params.engine.dtype, pick_device()))
+        # Updates of 1e-5 vanish in bfloat16 weights: full fine-tuning keeps float32 and computes in bfloat16 (autocast).
+        # LoRA trains its own float32 weights beside a base that may lie in bfloat16.
+        dtype = torch.float32 if settings.method == "full" else self._dtype
+        model = load_model(locate(self._project, base), dtype)
         if getattr(model.config, "final_logit_softcapping", None) is not None:
             raise ModelError(f"{base.name} caps its logits; training it needs another loss than kun has")
         check_head(model)
@@ -120,14 +138,17 @@ class _Run:
 
     def _arguments(self) -> TrainingArguments:
         settings = self.params.train
-        world = int(os.environ.get("WORLD_SIZE", "1"))
+        world = processes.world_size()
         if self.rows % world:
             raise InputError(f"train.batch_rows {self.rows} does not divide among {world} processes")
+        own = self.rows // world
+        at_once = max(n for n in range(1, min(own, settings.device_rows) + 1) if own % n == 0)
         steps = self.steps_per_epoch * self._epochs
-        return TrainingArguments(
+        arguments = TrainingArguments(
             output_dir=str(self.folder),
-            per_device_train_batch_size=self.rows // world,
-            per_device_eval_batch_size=self.rows,
+            per_device_train_batch_size=at_once,
+            gradient_accumulation_steps=own // at_once,
+            per_device_eval_batch_size=at_once,
             num_train_epochs=1,  # `in_order` has laid the epochs out already
             learning_rate=settings.learning_rate,
             lr_scheduler_type="cosine",
@@ -137,6 +158,7 @@ class _Run:
             logging_steps=1,  # a mean over more steps would forget, when resumed, those before the checkpoint
             save_strategy="no",  # `_Epochs` says when, so that evaluation always goes before its checkpoint
             save_total_limit=2,
+            bf16=self._dtype == torch.bfloat16,
             seed=settings.seed,
             disable_tqdm=True,
             report_to="none",
@@ -144,7 +166,12 @@ class _Run:
             prediction_loss_only=True,
             label_names=["labels"],
             dataloader_pin_memory=pick_device().type == "cuda",
+            use_cpu=pick_device().type == "cpu",
+            ddp_find_unused_parameters=False,  # the head works behind the forward pass, which DDP would take for unused
         )
+        # Several GPUs without `accelerate launch`: Trainer would feed them all, with as many times the batch.
+        arguments._n_gpu = min(arguments.n_gpu, 1)
+        return arguments
 
     def _history(self, log: list[dict[str, Any]]) -> list[dict[str, float]]:
         """Per epoch: mean training loss of its log entries, held-out loss."""
@@ -244,7 +271,7 @@ def _last_checkpoint(folder: Path) -> Path | None:
 
 
 def _is_main() -> bool:
-    return int(os.environ.get("RANK", "0")) == 0
+    return processes.rank() == 0
 
 
 def _publish(project: Project, name: str, run: _Run) -> dict[str, Any]:

@@ -23,11 +23,20 @@ class Progress:
         self._done += rows
         self._tokens += tokens
         now = time.monotonic()
-        if self._terminal or now - self._last >= PLAIN_SECONDS or self._done >= self._rows:
-            self._last = now
-            line = self._line(max(now - self._start, 1e-6))
-            end = "\n" if not self._terminal or self._done >= self._rows else ""
-            print(f"\r\033[K{line}" if self._terminal else line, end=end, file=sys.stderr, flush=True)
+        if self._terminal or now - self._last >= PLAIN_SECONDS:
+            self._tell(now)
+
+    def end(self) -> None:
+        """Note that the last batch, of whichever process, is finished."""
+        self._tell(time.monotonic())
+        if self._terminal:
+            print(file=sys.stderr)
+
+    def _tell(self, now: float) -> None:
+        self._last = now
+        line = self._line(max(now - self._start, 1e-6))
+        start, end = ("\r\033[K", "") if self._terminal else ("", "\n")
+        print(f"{start}{line}", end=end, file=sys.stderr, flush=True)
 
     def _line(self, seconds: float) -> str:
         left = (self._rows - self._done) * seconds / max(self._done, 1)

@@ -1,6 +1,5 @@
 """The one loop that every model stage runs through: look up, plan, compute what is missing, keep each batch, join."""
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from kun import processes
 from kun.errors import OutOfMemory, TooManyFailed
 from kun.params import Engine
 from kun.schemas import Schema
@@ -46,10 +46,9 @@ def run_task(
     keys = [content_key(payload) for payload in payloads]
     payload_of = dict(zip(keys, payloads, strict=True))
     cost_of = dict(zip(keys, costs, strict=True))
-    if _rank() == 0:
+    if processes.rank() == 0:
         with scratch.locked():
             _compute_missing(task, scratch, payload_of, cost_of, engine)
-            scratch.compact()
     else:
         _help_out(task, scratch, payload_of, cost_of)
         return None
@@ -63,7 +62,8 @@ def run_task(
 def _compute_missing(
     task: Task, scratch: Scratch, payloads: dict[str, Any], costs: dict[str, int], engine: Engine
 ) -> None:
-    done = set(scratch.read()["key"])
+    scratch.compact()  # while the other ranks wait: they read the segments that it replaces
+    done = scratch.keys()
     missing = {key: cost for key, cost in costs.items() if key not in done}
     batches = (
         resume_plan(scratch.folder / "plan.json", missing, engine.batch_tokens, engine.max_rows) if missing else []
@@ -71,20 +71,21 @@ def _compute_missing(
     for pattern in ("claim-*", "failed-*", ".*.tmp"):
         for mark in scratch.folder.glob(pattern):
             mark.unlink()  # of ranks that died
-    _barrier()
+    processes.wait_for_all()
     if not missing:
         return
     started = time.monotonic()
     progress = Progress(task.stage, len(missing), len(costs) - len(missing), padding_share(batches, costs))
     _work(task, scratch, batches, payloads, costs, progress)
     _wait_for_helpers(scratch, set(missing))
+    progress.end()
     _log(scratch, task.stage, len(missing), sum(missing.values()), time.monotonic() - started)
 
 
 def _help_out(task: Task, scratch: Scratch, payloads: dict[str, Any], costs: dict[str, int]) -> None:
     """Take batches from the main rank's plan until none is left."""
-    _barrier()
-    if batches := open_batches(scratch.folder / "plan.json", set(costs) - set(scratch.read()["key"])):
+    processes.wait_for_all()
+    if batches := open_batches(scratch.folder / "plan.json", set(costs) - scratch.keys()):
         _work(task, scratch, batches, payloads, costs, None)
 
 
@@ -99,6 +100,8 @@ def _work(
     compute = task.load()
     for batch in batches:
         if not _claim(scratch.folder / f"claim-{batch[0]}"):
+            if progress:
+                progress.add(len(batch), sum(costs[key] for key in batch))  # another rank has it
             continue
         for part, results in _compute_in_parts(compute, batch, payloads):
             if results:
@@ -118,14 +121,16 @@ def _compute_in_parts(
 ) -> Iterator[tuple[Batch, list[dict[str, Any]]]]:
     """The batch, or its halves when it does not fit into memory, down to one row, which then fails (no results)."""
     try:
-        yield batch, compute([payloads[key] for key in batch])
+        results = compute([payloads[key] for key in batch])
     except OutOfMemory:
-        if len(batch) == 1:
-            yield batch, []
-        else:
-            middle = len(batch) // 2
-            yield from _compute_in_parts(compute, batch[:middle], payloads)
-            yield from _compute_in_parts(compute, batch[middle:], payloads)
+        results = []
+    # Outside the handler: there the error still holds the frames, and so the memory, of the batch that did not fit.
+    if results or len(batch) == 1:
+        yield batch, results
+        return
+    middle = len(batch) // 2
+    yield from _compute_in_parts(compute, batch[:middle], payloads)
+    yield from _compute_in_parts(compute, batch[middle:], payloads)
 
 
 def _limit_failures(stage: str, joined: pl.DataFrame, scratch: Scratch, limit: float) -> None:
@@ -135,18 +140,6 @@ def _limit_failures(stage: str, joined: pl.DataFrame, scratch: Scratch, limit: f
             f"{stage}: {failed} of {joined.height} rows failed, more than engine.max_failed_share {limit}; "
             f"what succeeded is kept in {scratch.folder}, run again to retry the rest"
         )
-
-
-def _rank() -> int:
-    return int(os.environ.get("RANK", "0"))
-
-
-def _barrier() -> None:
-    """Wait for the other processes of `accelerate launch`; nothing to do, and nothing to import, for a single one."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        from accelerate import PartialState
-
-        PartialState().wait_for_everyone()
 
 
 def _claim(file: Path) -> bool:
@@ -162,7 +155,7 @@ def _wait_for_helpers(scratch: Scratch, wanted: set[str]) -> None:
     """The other ranks finish the batches they claimed; if one dies, accelerate ends this process too."""
     while True:
         failed = {file.name.removeprefix("failed-") for file in scratch.folder.glob("failed-*")}
-        if wanted <= failed | set(scratch.read()["key"]):
+        if wanted <= failed | scratch.keys():
             break
         time.sleep(0.5)
     for file in scratch.folder.glob("failed-*"):

@@ -18,6 +18,7 @@ import polars as pl
 
 from kun.errors import Busy
 from kun.schemas import Schema
+from kun.tables.shards import disk_errors
 
 COMPACT_AT = 256  # segments, after which reading them costs more than joining them
 
@@ -47,12 +48,17 @@ class Scratch:
             return pl.DataFrame(schema=self.schema)
         return pl.read_parquet(segments).unique("key", keep="first", maintain_order=True)
 
+    def keys(self) -> set[str]:
+        """Of the finished rows."""
+        segments = sorted(self.folder.glob("seg-*.parquet"))
+        return set(pl.read_parquet(segments, columns=["key"])["key"]) if segments else set()
+
     def append(self, rows: pl.DataFrame) -> None:
         """Add finished rows as a segment that appears whole, safe on disk before it has a name."""
         frame = rows.select([pl.col(name).cast(dtype) for name, dtype in self.schema.items()])
         temporary = self.folder / f".{uuid.uuid4().hex}.tmp"
         try:
-            with temporary.open("wb") as file:
+            with disk_errors(self.folder), temporary.open("wb") as file:
                 frame.write_parquet(file)
                 file.flush()
                 os.fsync(file.fileno())

@@ -62,6 +62,7 @@ LONG = "".join(f"第{number}条说的是河水和湖面的第{number * 7}处不�
         ({"answer": "", "finish": "empty"}, "empty_output"),
         ({"finish": "length"}, "cut_off"),
         ({"instruction": "你好\n请介绍河水。\n请介绍河水。"}, "instruction_repeats_itself"),
+        ({"instruction": "。\n\n \n\n请介绍河水。"}, "instruction_too_short"),  # cut at the white space
         ({"answer": "河" * 2 + "水流过山谷湖面很宽春风夏雨。"}, "answer_too_short"),
         ({"answer": "The river flows out of the valley."}, "answer_not_chinese"),
         ({"answer": f"{ANSWER}<|im_end|>"}, "template_marker"),

@@ -156,3 +156,12 @@ def test_sample_data(project: Project, params: Params) -> None:
         "repeated_grams": 1,
         "symbols": 1,
     }
+
+
+@pytest.mark.parametrize("text", [SENTENCE + "联系人电话是13800138000。", "电话是13800138000。"])
+def test_the_ledger_quotes_no_private_data(project: Project, params: Params, text: str) -> None:
+    """It is pushed to remotes and quoted in the report, whatever rule dropped the text."""
+    assert reason(project, params, text)
+    excerpt = read_dataset(project.rejects("clean"))["excerpt"].item()
+    assert "【电话】" in excerpt
+    assert "13800138000" not in excerpt

@@ -78,3 +78,32 @@ def test_conservation(project: Project, params: Params, count: int) -> None:
     counts = decontaminate(project, params.decontaminate)
     assert counts["rows_in"] == counts["kept"] + counts["dropped"] == count
     assert counts["dropped"] == count // 2
+
+
+def test_width_makes_no_difference() -> None:
+    grams = EvalGrams([("e", "请说明ＣＰＵ在２０２４年的发展趋势")], 13)
+    assert grams.overlap("有人说明CPU在2024年的发展趋势如何") == "说明cpu在2024年的发展趋势"
+    assert EvalGrams([("e", "说明CPU在2024年的发展趋势")], 13).overlap("说明ＣＰＵ在２０２４年的发展趋势") is not None
+
+
+@given(st.text("0甲", min_size=8, max_size=30), st.text("0甲", max_size=40))
+def test_every_span_has_an_owner(item: str, text: str) -> None:
+    """Also one that overlapping runs of a short item have stretched beyond its length."""
+    grams = EvalGrams([("e", item)], 13)
+    span = grams.overlap(text)
+    assert span is None or grams.owner(span) == "e"
+
+
+def test_a_single_file_is_read(project: Project, params: Params) -> None:
+    evals(project, {"question": QUESTION})
+    grams = load_evals(project.root / "data/eval/a.jsonl", params.decontaminate.fields, 13)
+    assert grams.overlap(QUESTION) is not None
+
+
+def test_an_evaluation_set_that_would_be_passed_over_is_an_error(project: Project, params: Params) -> None:
+    evals(project, {"query": QUESTION})
+    with pytest.raises(InputError, match=r"a\.jsonl:1: no text in decontaminate\.fields; this record has: query"):
+        load_evals(project.root / "data/eval", params.decontaminate.fields, 13)
+    (project.root / "data/eval/a.jsonl").rename(project.root / "data/eval/a.csv")
+    with pytest.raises(InputError, match=r"a\.csv: evaluation sets are read as \.jsonl"):
+        load_evals(project.root / "data/eval", params.decontaminate.fields, 13)

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from kun.corpus.ingest import ingest, source_of
+from kun.corpus.ingest import ingest
+from kun.corpus.readers import source_of
 from kun.errors import InputError
 from kun.params import Params
 from kun.project import Project
@@ -19,9 +20,9 @@ def put(project: Project, name: str, *texts: object) -> None:
 
 @pytest.mark.parametrize(
     ("name", "source"),
-    [("howto.jsonl.gz", "howto"), ("essays/tea.txt", "essays/tea"), ("a.b/c.d.jsonl", "a.b/c")],
+    [("howto.jsonl.gz", "howto"), ("essays/tea.txt", "essays/tea"), ("a.b/c.d.jsonl", "a.b/c.d"), ("a/b.pdf", "a/b")],
 )
-def test_source_is_the_path_without_suffixes(name: str, source: str) -> None:
+def test_source_is_the_path_without_the_suffix_of_its_format(name: str, source: str) -> None:
     assert source_of(name) == source
 
 

@@ -130,5 +130,9 @@ def test_commit_and_uncommitted_changes(project: Project, params: Params, pairs:
     git("commit", "-qm", "x")
     head = git("rev-parse", "HEAD")
     assert f"git commit `{head}`" in card(project, params, pairs)[1]
+    (project.root / "dvc.lock").write_text("results")
+    git("add", "dvc.lock")
+    git("commit", "-qm", "results")
+    assert f"git commit `{head}`" in card(project, params, pairs)[1], "committing results does not change them"
     (project.root / "params.yaml").write_text("a: 2\n")
     assert f"git commit `{head} with uncommitted changes`" in card(project, params, pairs)[1]

@@ -68,3 +68,11 @@ def test_text_is_replaced_in_one_step_and_stays_readable_by_people(tmp_path: Pat
         write_text(path, "\ud800")
     assert '"河"' in path.read_text(encoding="utf-8"), "a failed write keeps the old file"
     assert [file.name for file in path.parent.iterdir()] == ["counts.json"]
+
+
+def test_a_spoilt_shard_is_told_in_one_line(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "seeds", table(9), SCHEMA)
+    (shard,) = (tmp_path / "seeds").iterdir()
+    shard.write_bytes(b"PAR1" + shard.read_bytes()[4:40] + b"PAR1")
+    with pytest.raises(InputError, match=r"seeds cannot be read .*dvc repro"):
+        read_dataset(tmp_path / "seeds")

@@ -17,6 +17,7 @@ TRAIN = replace(
     lora_layers="all",
     learning_rate=0.02,
     batch_rows=2,
+    device_rows=2,
     save_steps=2,
     label=TrainTask(epochs=EPOCHS, tasks={"label": 0}),
     chat=TrainTask(epochs=1, tasks={"answer": 4, "judge": 6, "polish": 2}),

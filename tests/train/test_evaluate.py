@@ -72,9 +72,9 @@ def test_the_report_is_made_of_the_models_own_scores(project: Project, params: P
     assert 0 < report["label"]["random_character_f1"] < 0.6, "a true instruction, but of another row"
 
     good = heldout["instruction"].head(6).to_list()
-    for name, adapter in (("trained", "chat"), ("zero_shot", None)):
+    for name, adapter, rubric in (("trained", "chat", "short"), ("zero_shot", None, "full")):
         judge = load_engine(project, params.engine, adapter)
-        asked = [judge.chat(judge_prompt(text, params.judge)) for text in good]  # type: ignore[attr-defined]
+        asked = [judge.chat(judge_prompt(text, replace(params.judge, rubric=rubric))) for text in good]  # type: ignore[attr-defined]
         margins = [yes - bad for yes, bad in judge.choices(asked, [GOOD, BAD])]
         told = report["judge"][name]
         bias = told["calibration_margin"]
@@ -88,6 +88,7 @@ def test_the_report_is_made_of_the_models_own_scores(project: Project, params: P
                 continue  # batches of another shape may put such a row on the other side
             passed = sum(p >= float(threshold) for p in p_good) / len(p_good)
             assert figures["recall"] == pytest.approx(passed, abs=1e-4)
+        assert ("auc_unseen_kinds" in told) == (name == "trained"), "the base has seen no kind"
         assert set(told["auc_by_kind"]) == set(CORRUPTIONS)
         assert told["auc"] == pytest.approx(sum(told["auc_by_kind"].values()) / 6, abs=1e-4), "one row for each kind"
     assert report["judge"]["rows"] == 6

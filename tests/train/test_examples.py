@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -122,3 +123,13 @@ def test_the_mixture_is_seeded_and_shuffled() -> None:
     assert names != sorted(names)
     other = replace(PARAMS, train=replace(PARAMS.train, seed=8))
     assert build_examples(SEEDS, TrainTask(1, tasks), other) != examples
+
+
+@pytest.mark.parametrize(
+    ("mode", "learned"), [("verdict", 2), ("sampled", len(GOOD) + 1), ("pair_score", len(GOOD) + 1)]
+)
+def test_a_judge_that_writes_learns_its_whole_verdict(tokens: TokenizerFile, mode: Any, learned: int) -> None:
+    """The tiny tokenizer has one token for each character; the end counts too."""
+    params = replace(PARAMS, judge=replace(PARAMS.judge, mode=mode))
+    for example in build_examples(SEEDS, TrainTask(1, {"judge": 4}), params):
+        assert sum(label != IGNORED for label in encode(example, tokens, END).labels) == learned

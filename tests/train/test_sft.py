@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from kun.backtranslate.label import label_prompt
 from kun.engine.base import Sampling
-from kun.errors import Busy, InputError
+from kun.errors import Busy, InputError, ModelError
 from kun.params import Params
 from kun.project import Project
 from kun.train import sft
@@ -287,7 +287,7 @@ def test_long_examples_are_left_out_and_counted(project: Project, params: Params
     assert summary is not None
     assert summary["left_out"] == len([size for size in sizes if size > sizes[-2]]) > 0
     assert sum(summary["examples"].values()) == 13 - summary["left_out"]
-    with pytest.raises(InputError, match="no train examples left to train on") as caught:
+    with pytest.raises(InputError, match="no train examples for label") as caught:
         train(project, "label", replace(params, train=replace(shorter, max_length=16)))
     assert "\n" not in str(caught.value)
 
@@ -333,3 +333,45 @@ def test_training_leaves_the_global_state_of_torch_usable(project: Project, para
     torch.rand(100)
     train(project, "label", once)
     assert products(project) == first
+
+
+def test_accumulated_rows_train_like_rows_at_once(project: Project, params: Params) -> None:
+    whole = replace(params, train=replace(params.train, batch_rows=4, device_rows=4))
+    at_once = train(project, "label", whole)
+    by_one = train(project, "label", replace(whole, train=replace(whole.train, device_rows=1)))
+    assert at_once is not None and by_one is not None
+    for one, other in zip(by_one["history"], at_once["history"], strict=True):
+        assert one == pytest.approx(other, rel=1e-3)
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_in_bfloat16_the_trained_weights_are_float32(project: Project, params: Params, method: str) -> None:
+    """Computed in bfloat16, learned in float32: otherwise small updates are rounded away."""
+    low = replace(params, engine=replace(params.engine, dtype="bfloat16"))
+    rate = 0.02 if method == "lora" else 1e-3
+    summary = train(project, "label", replace(low, train=replace(low.train, method=method, learning_rate=rate)))
+    assert summary is not None
+    losses = [epoch["heldout_loss"] for epoch in summary["history"]]
+    assert losses[-1] < losses[0]
+    weights = load_file(next(project.adapter("label").glob("*.safetensors")))
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
+
+
+def test_a_loss_that_is_no_number_is_told(project: Project, params: Params) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            sft.TargetLoss, "__call__", lambda self, outputs, labels, n=None: outputs.logits.sum() * torch.nan
+        )
+        with pytest.raises(ModelError, match=r"not a number.*train\.learning_rate"):
+            train(project, "label", params)
+
+
+def test_memory_that_does_not_suffice_names_the_knob(project: Project, params: Params) -> None:
+    def too_large(self: Any, *args: Any, **kwargs: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore.")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sft.TargetLoss, "__call__", too_large)
+        with pytest.raises(ModelError, match=r"2\.00 GiB.*train\.device_rows") as caught:
+            train(project, "label", params)
+    assert "\n" not in str(caught.value)

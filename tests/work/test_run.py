@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from kun import processes
 from kun.errors import OutOfMemory, TooManyFailed
 from kun.params import Engine
 from kun.work import run as module
@@ -168,8 +169,8 @@ def test_marks_of_a_killed_run_do_not_count(tmp_path: Path) -> None:
 def test_ranks_share_one_plan_and_no_batch_is_computed_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two threads stand for two processes: files and claims are the real ones."""
     meeting = threading.Barrier(2)
-    monkeypatch.setattr(module, "_barrier", lambda: meeting.wait(20))
-    monkeypatch.setattr(module, "_rank", lambda: int(threading.current_thread().name == "helper"))
+    monkeypatch.setattr(processes, "wait_for_all", lambda: meeting.wait(20))
+    monkeypatch.setattr(processes, "rank", lambda: int(threading.current_thread().name == "helper"))
     main, helper, told = Machine(pause), Machine(pause), []
 
     def help_out() -> None:

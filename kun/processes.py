@@ -1,0 +1,31 @@
+"""The processes of `accelerate launch`, told apart by the variables that it sets; a single one needs no import."""
+
+import os
+from typing import Any
+
+
+def rank() -> int:
+    """Place of this process among all, on all machines; 0 is the main one."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def world_size() -> int:
+    """Processes of the launch, on all machines."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def state() -> Any:
+    """accelerate's view: this process's device, and the group that it belongs to.
+
+    Without `cpu` PartialState takes several processes on processors for single ones.
+    """
+    from accelerate import PartialState
+    from accelerate.utils import parse_flag_from_env
+
+    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
+
+
+def wait_for_all() -> None:
+    """Return when every process has come here."""
+    if world_size() > 1:
+        state().wait_for_everyone()

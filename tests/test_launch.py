@@ -1,0 +1,95 @@
+"""Two real processes with one plan and one result.
+
+`accelerate launch` starts several processes on one machine through torchrun, but on processors only with MPI: so here torchrun
+starts them itself, and tells accelerate the same by the same variables.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from transformers import AutoModelForCausalLM
+
+from kun.models import pin_base
+from kun.params import Model
+from kun.project import Project
+from kun.tables.shards import read_dataset
+from tests.copies import OFFLINE_GUARD, ROOT, TINY
+from tests.made import prose, seed_pairs, seeds, store, texts
+
+TORCHRUN = [
+    "-m",
+    "torch.distributed.run",
+    "--nproc_per_node",
+    "2",
+    "--rdzv_backend",
+    "c10d",
+    "--rdzv_endpoint",
+    "127.0.0.1:0",
+]
+
+
+@pytest.fixture
+def project(tmp_path: Path, tiny_base: Path) -> Project:
+    """20 seeds and 24 texts, the tiny model pinned; its head is not tied to the embedding, as in larger models."""
+    untied = AutoModelForCausalLM.from_pretrained(tiny_base)
+    head = untied.lm_head.weight.detach().clone()
+    untied.config.tie_word_embeddings = False
+    untied.lm_head.weight = torch.nn.Parameter(head)
+    untied.save_pretrained(tmp_path / "base")
+    for file in tiny_base.glob("tokenizer*"):
+        shutil.copy(file, tmp_path / "base")
+    tree = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    for dotted, value in {**TINY, "model.base": "base", "train.method": "full", "train.learning_rate": 1e-3}.items():
+        section, key = dotted.split(".")
+        tree[section][key] = value
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(tree, allow_unicode=True), encoding="utf-8")
+    project = Project(tmp_path)
+    pin_base(project, Model(str(tmp_path / "base"), "main", "CC0-1.0"))
+    store(project, "seeds", seeds(seed_pairs(20), heldout=4))
+    store(project, "corpus", texts(prose(24)))
+    return project
+
+
+def launch(folder: Path, *words: str, alone: bool = False) -> str:
+    """Output of `python WORDS` in one process or two; AssertionError unless it exits 0."""
+    done = subprocess.run(
+        [sys.executable, *([] if alone else TORCHRUN), *words],
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{OFFLINE_GUARD}",
+            "ACCELERATE_USE_CPU": "true",
+            "OMP_NUM_THREADS": "1",
+            "GLOO_SOCKET_IFNAME": "lo",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout + done.stderr
+
+
+def test_the_processes_know_of_each_other(tmp_path: Path) -> None:
+    told = "from kun import processes; print(processes.state().num_processes, processes.world_size(), processes.rank())"
+    (tmp_path / "ask.py").write_text(told, encoding="utf-8")
+    assert {"2 2 0", "2 2 1"} <= set(launch(tmp_path, "ask.py").splitlines())
+    assert "1 1 0" in launch(tmp_path, "ask.py", alone=True).splitlines()
+
+
+def test_two_processes_train_write_and_judge_like_one(project: Project) -> None:
+    for words in (["train", "label"], ["train", "chat"], ["label"], ["evaluate"]):
+        assert "Traceback" not in launch(project.root, "-m", "kun", *words)
+    both = read_dataset(project.dataset("labelled"))
+    assert both.height == 24
+    shutil.rmtree(project.scratch / "work" / "label")
+    launch(project.root, "-m", "kun", "label", alone=True)
+    assert read_dataset(project.dataset("labelled")).equals(both)
+    settings = sorted(project.scratch.glob("work/train-*/*/settings.json"))
+    assert len(settings) == 2, "both processes worked on one run of each model"
