@@ -341,7 +341,9 @@ def test_accumulated_rows_train_like_rows_at_once(project: Project, params: Para
     by_one = train(project, "label", replace(whole, train=replace(whole.train, device_rows=1)))
     assert at_once is not None and by_one is not None
     for one, other in zip(by_one["history"], at_once["history"], strict=True):
-        assert one == pytest.approx(other, rel=1e-3)
+        assert one["train_loss"] == pytest.approx(other["train_loss"], rel=1e-3)
+        # The held-out loss is a mean over batches, which are smaller here.
+        assert one["heldout_loss"] == pytest.approx(other["heldout_loss"], rel=1e-2)
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
@@ -360,7 +362,7 @@ def test_in_bfloat16_the_trained_weights_are_float32(project: Project, params: P
 def test_a_loss_that_is_no_number_is_told(project: Project, params: Params) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            sft.TargetLoss, "__call__", lambda self, outputs, labels, n=None: outputs.logits.sum() * torch.nan
+            sft.TargetLoss, "__call__", lambda self, outputs, labels, **named: outputs.logits.sum() * torch.nan
         )
         with pytest.raises(ModelError, match=r"not a number.*train\.learning_rate"):
             train(project, "label", params)
