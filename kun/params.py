@@ -159,7 +159,7 @@ class TrainTask:
 
     epochs: Positive
     tasks: dict[str, Count]
-    """label, answer, judge or polish -> examples of an epoch; 0: one for each seed."""
+    """label, answer, judge or polish -> examples of an epoch; 0: one for each seed, two of judge."""
 
     def __post_init__(self) -> None:
         for task in self.tasks:

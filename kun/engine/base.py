@@ -62,7 +62,11 @@ class Scorer(Protocol):
     """Measures text."""
 
     def choices(self, prompts: Sequence[str], choices: Sequence[str]) -> list[list[float]]:
-        """Summed log-probability of each whole choice after each prompt (nats), `[len(prompts)][len(choices)]`."""
+        """Log-probability (nats) that a reply begins like each choice and no other, `[len(prompts)][len(choices)]`.
+
+        Summed up to the token that tells a choice from all others. What follows it is form: counting the closing bracket
+        of 【好】 and 【差】 buried the verdict of a judge that had learned the verdict alone (AUC 0.86 as 0.50).
+        """
 
     def losses(self, pairs: Sequence[tuple[str, str]]) -> list[TokenLoss]:
         """Loss of each (context, continuation), as one batch, in input order.

@@ -107,9 +107,12 @@ class HFModel:
     @_fits_or_says_so
     @torch.inference_mode()
     def choices(self, prompts: Sequence[str], choices: Sequence[str]) -> list[list[float]]:
-        """Summed log-probability of each choice; the tokens that all prompts begin with are computed once."""
+        """Log-probability that the reply begins like each choice and no other; see `Model.choices`.
+
+        The tokens that all prompts begin with are computed once.
+        """
         heads = self.tokens.encode(prompts)
-        tails = self.tokens.encode(choices)
+        tails = telling_prefixes(self.tokens.encode(choices))
         shared = _shared_prefix(heads)
         rows = [head[shared:] + tail for head in heads for tail in tails]
         lengths = [len(tail) for _ in heads for tail in tails]
@@ -291,6 +294,18 @@ def _left_padded(rows: list[list[int]], device: torch.device) -> tuple[torch.Ten
             ids[index, -len(row) :] = torch.tensor(row)
             mask[index, -len(row) :] = 1
     return ids.to(device), mask.to(device)
+
+
+def telling_prefixes(rows: list[list[int]]) -> list[list[int]]:
+    """Each row up to the token that tells it from all others; rows of which one begins another stay whole."""
+
+    def common(left: list[int], right: list[int]) -> int:
+        return next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), len(left))
+
+    return [
+        row[: 1 + max((common(row, other) for place, other in enumerate(rows) if place != index), default=len(row))]
+        for index, row in enumerate(rows)
+    ]
 
 
 def _shared_prefix(rows: list[list[int]]) -> int:

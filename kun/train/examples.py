@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import polars as pl
 
@@ -38,7 +39,7 @@ class Encoded:
 
 
 def build_examples(seeds: pl.DataFrame, task: TrainTask, params: Params, share: float = 1.0) -> list[Example]:
-    """Examples of all tasks, in a seeded order; a task with a positive number takes that many, 0 means all seeds.
+    """Examples of all tasks, in a seeded order; a task with a positive number takes that many, 0 all that there are.
 
     `share` scales the numbers, so that the held-out examples keep the proportions of the training examples.
     """
@@ -48,7 +49,7 @@ def build_examples(seeds: pl.DataFrame, task: TrainTask, params: Params, share: 
         rows = seeds.to_dicts()
         rng.shuffle(rows)
         made = _MAKERS[name](rows, params, rng)
-        examples += [example for example, _ in zip(made, range(math.ceil(wanted * share) or len(rows)), strict=False)]
+        examples += islice(made, math.ceil(wanted * share) if wanted else None)
     rng.shuffle(examples)
     return examples
 
@@ -65,8 +66,7 @@ def encode(example: Example, tokens: TokenizerFile, end_token: str) -> Encoded:
 def _deciding(verdict: list[int], tokens: TokenizerFile) -> list[int]:
     """The tokens in which the two verdicts differ, IGNORED for the others.
 
-    Their brackets are the same in every example: learning those drowned the one token that decides (AUC of the demo judge
-    0.72-0.78 with them, 0.85 without, same examples).
+    Their brackets are the same in every example: learning those drowned the one token that decides.
     """
     good, bad = tokens.encode([GOOD, BAD])
     if len(good) != len(bad):
@@ -92,16 +92,15 @@ def _answer(rows: Sequence[dict[str, str]], params: Params, rng: random.Random) 
 
 
 def _judge(rows: Sequence[dict[str, str]], params: Params, rng: random.Random) -> Iterator[Example]:
-    """Good and spoilt instructions in turn, the kinds of spoiling in turn.
+    """Each instruction as it is and spoilt, the kinds of spoiling in turn: what differs is the fault alone.
 
     A judge that writes its verdict has to learn all of it; one whose verdicts are compared, the token that differs.
     """
     kinds, compared = list(CORRUPTIONS.values()), params.judge.mode == "verdict"
     for number, row in enumerate(rows):
-        instruction, verdict = row["instruction"], GOOD
-        if number % 2:
-            instruction, verdict = kinds[number // 2 % len(kinds)](instruction, rng), BAD
-        yield Example("judge", judge_prompt(instruction, params.judge), verdict, compared)
+        good, spoilt = row["instruction"], kinds[number % len(kinds)](row["instruction"], rng)
+        for instruction, verdict in ((good, GOOD), (spoilt, BAD)):
+            yield Example("judge", judge_prompt(instruction, params.judge), verdict, compared)
 
 
 def _polish(rows: Sequence[dict[str, str]], params: Params, rng: random.Random) -> Iterator[Example]:

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, GraniteConfig, PhiConfig
 
 from kun.backtranslate.judge import BAD, GOOD, judge_prompt
 from kun.engine.base import Sampling
-from kun.engine.hf import HFModel, _fits_or_says_so, load_model, pick_dtype
+from kun.engine.hf import HFModel, _fits_or_says_so, load_model, pick_dtype, telling_prefixes
 from kun.errors import ModelError, OutOfMemory
 from tests.engine.conftest import END, WINDOW, tokens_of
 from tests.made import PARAMS, changed
@@ -46,10 +46,24 @@ def test_choices_equal_a_naive_forward(model: HFModel) -> None:
     prompts = judged(model)
     assert min(model.count(prompts)) > 4 * WINDOW, "the shared rubric must outgrow the sliding window"
     options = [GOOD, BAD, "评分：5"]
-    heads, tails = model.tokens.encode(prompts), model.tokens.encode(options)
+    heads, tails = model.tokens.encode(prompts), telling_prefixes(model.tokens.encode(options))
     naive = [[naive_log_probability(model, head, tail) for tail in tails] for head in heads]
     for row, expected in zip(model.choices(prompts, options), naive, strict=True):
         assert row == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("rows", "prefixes"),
+    [
+        ([[1, 2, 9], [1, 3, 9]], [[1, 2], [1, 3]]),
+        ([[1, 2, 9], [1, 3, 9], [4]], [[1, 2], [1, 3], [4]]),
+        ([[1], [1, 2, 3]], [[1], [1, 2]]),
+        ([[1, 2]], [[1, 2]]),
+        ([[1, 2], [1, 2]], [[1, 2], [1, 2]]),
+    ],
+)
+def test_choices_are_told_apart_by_their_prefixes(rows: list[list[int]], prefixes: list[list[int]]) -> None:
+    assert telling_prefixes(rows) == prefixes
 
 
 @pytest.mark.parametrize(
@@ -59,7 +73,8 @@ def test_choices_equal_a_naive_forward(model: HFModel) -> None:
 )
 def test_choices_whatever_the_prompts_share(llama: HFModel, messages: list[str]) -> None:
     """Raw texts, so that nothing but their own beginning is shared."""
-    tails = llama.tokens.encode([GOOD, BAD])
+    tails = telling_prefixes(llama.tokens.encode([GOOD, BAD]))
+    assert [len(tail) for tail in tails] == [2, 2], "the bracket that closes a verdict is no part of it"
     naive = [[naive_log_probability(llama, head, tail) for tail in tails] for head in llama.tokens.encode(messages)]
     for row, expected in zip(llama.choices(messages, [GOOD, BAD]), naive, strict=True):
         assert row == pytest.approx(expected, abs=1e-4)

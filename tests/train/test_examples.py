@@ -90,7 +90,7 @@ def test_training_prompts_are_those_of_use(tokens: TokenizerFile) -> None:
         assert {example.prompt for example in good} <= {judge_prompt(text, judge) for text in INSTRUCTIONS}
         bad = [example for example in examples if example.target == BAD]
         assert not {example.prompt for example in bad} & {judge_prompt(text, judge) for text in INSTRUCTIONS}
-        assert len(good) == len(bad) == len(SEEDS) // 2
+        assert len(good) == len(bad) == len(SEEDS), "each instruction, as it is and spoilt"
     for example in built({"polish": 0}):
         (instruction,) = (i for i, output in OUTPUT_OF.items() if output == example.target)
         head, tail = polish_prompt("\0", instruction, PARAMS.polish.lang).split("\0")
