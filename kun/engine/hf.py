@@ -300,7 +300,9 @@ def telling_prefixes(rows: list[list[int]]) -> list[list[int]]:
     """Each row up to the token that tells it from all others; rows of which one begins another stay whole."""
 
     def common(left: list[int], right: list[int]) -> int:
-        return next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), len(left))
+        return next(
+            (i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right))
+        )
 
     return [
         row[: 1 + max((common(row, other) for place, other in enumerate(rows) if place != index), default=len(row))]
