@@ -27,7 +27,7 @@ class Example:
     prompt: str
     target: str
     deciding: bool = False
-    """Learn only the token that tells the two verdicts apart, and the end."""
+    """Learn only the token that tells the two verdicts apart."""
 
 
 @dataclass(frozen=True)
@@ -59,19 +59,19 @@ def encode(example: Example, tokens: TokenizerFile, end_token: str) -> Encoded:
     source, target = tokens.encode([tokens.chat(example.prompt), example.target])
     end = tokens.id_of(end_token)
     assert end is not None, "the pinned base names an end token of its own vocabulary"
-    learned = _deciding(target, tokens) if example.deciding else target
-    return Encoded([*source, *target, end], [IGNORED] * len(source) + [*learned, end])
+    written = [*target, end]
+    learned = _deciding(target, tokens) if example.deciding else written
+    return Encoded(source + written, [IGNORED] * len(source) + learned)
 
 
 def _deciding(verdict: list[int], tokens: TokenizerFile) -> list[int]:
-    """The tokens in which the two verdicts differ, IGNORED for the others.
+    """The token that tells the verdict, IGNORED for the others and the end.
 
-    Their brackets are the same in every example: learning those drowned the one token that decides.
+    Those are the same in every example: learning them drowned the one token that decides.
     """
     good, bad = tokens.encode([GOOD, BAD])
-    if len(good) != len(bad):
-        return verdict
-    return [token if a != b else IGNORED for token, a, b in zip(verdict, good, bad, strict=True)]
+    place = next(i for i, (a, b) in enumerate(zip(good, bad, strict=False)) if a != b)
+    return [token if i == place else IGNORED for i, token in enumerate([*verdict, IGNORED])]
 
 
 def answer_prompt(instruction: str, given: str, lang: str) -> str:

@@ -25,7 +25,7 @@ from kun.train.examples import IGNORED, Encoded, build_examples, encode
 from kun.train.loss import PassThroughHead, TargetLoss
 from kun.work.scratch import Scratch, content_key
 
-VERSION = 1  # part of the run's key: raise it when this file changes what is learned
+VERSION = 2  # part of the run's key: raise it when this file changes what is learned
 TOLD_STEPS = 10  # between two lines on stderr
 LENGTH_STEP = 48  # tokens; examples of one step count as equally long when batches are filled
 COMPLETE = "complete"  # written last into a checkpoint: a kill in mid-save leaves a folder without it
