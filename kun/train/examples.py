@@ -27,7 +27,7 @@ class Example:
     prompt: str
     target: str
     deciding: bool = False
-    """Learn only the token that tells the two verdicts apart."""
+    """Learn only the token that tells the two verdicts apart, and the end."""
 
 
 @dataclass(frozen=True)
@@ -59,19 +59,19 @@ def encode(example: Example, tokens: TokenizerFile, end_token: str) -> Encoded:
     source, target = tokens.encode([tokens.chat(example.prompt), example.target])
     end = tokens.id_of(end_token)
     assert end is not None, "the pinned base names an end token of its own vocabulary"
-    written = [*target, end]
-    learned = _deciding(target, tokens) if example.deciding else written
-    return Encoded(source + written, [IGNORED] * len(source) + learned)
+    learned = _deciding(target, tokens) if example.deciding else target
+    return Encoded([*source, *target, end], [IGNORED] * len(source) + [*learned, end])
 
 
 def _deciding(verdict: list[int], tokens: TokenizerFile) -> list[int]:
-    """The token that tells the verdict, IGNORED for the others and the end.
+    """The token that tells the verdict, IGNORED for the others.
 
-    Those are the same in every example: learning them drowned the one token that decides.
+    Those are the same in every example: learning them drowned the one token that decides. The end stays to be learned:
+    without it in the short examples, the demo's answers never ended.
     """
     good, bad = tokens.encode([GOOD, BAD])
     place = next(i for i, (a, b) in enumerate(zip(good, bad, strict=False)) if a != b)
-    return [token if i == place else IGNORED for i, token in enumerate([*verdict, IGNORED])]
+    return [token if i == place else IGNORED for i, token in enumerate(verdict)]
 
 
 def answer_prompt(instruction: str, given: str, lang: str) -> str:

@@ -52,8 +52,8 @@ def test_acceptance_9_labels_are_the_instruction_and_the_end_token(tokens: Token
         assert example.target not in source, "nothing to copy from"
 
 
-def test_of_a_verdict_only_the_token_that_decides_has_a_label(tokens: TokenizerFile) -> None:
-    """【, 】 and the end are the same in every example; the model sees them, and learns 好 or 差."""
+def test_of_a_verdict_only_the_token_that_decides_and_the_end_have_labels(tokens: TokenizerFile) -> None:
+    """【 and 】 are the same in every example; the model sees them, and learns 好 or 差."""
     for example in built({"judge": 0}):
         encoded = encode(example, tokens, END)
         assert encoded.input_ids == tokens.encode([tokens.chat(example.prompt) + example.target + END])[0]
@@ -126,7 +126,7 @@ def test_the_mixture_is_seeded_and_shuffled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "learned"), [("verdict", 1), ("sampled", len(GOOD) + 1), ("pair_score", len(GOOD) + 1)]
+    ("mode", "learned"), [("verdict", 2), ("sampled", len(GOOD) + 1), ("pair_score", len(GOOD) + 1)]
 )
 def test_a_judge_that_writes_learns_its_whole_verdict(tokens: TokenizerFile, mode: Any, learned: int) -> None:
     """The tiny tokenizer has one token for each character; the end counts too."""
