@@ -58,12 +58,8 @@ def test_of_a_verdict_only_the_token_that_decides_and_the_end_have_labels(tokens
         encoded = encode(example, tokens, END)
         assert encoded.input_ids == tokens.encode([tokens.chat(example.prompt) + example.target + END])[0]
         verdict = {GOOD: "好", BAD: "差"}[example.target]
-        assert [raw(tokens, [label]) if label != IGNORED else "" for label in encoded.labels[-4:]] == [
-            "",
-            verdict,
-            "",
-            "",
-        ]
+        told = [raw(tokens, [label]) if label != IGNORED else "" for label in encoded.labels[-4:]]
+        assert told == ["", verdict, "", END]
         assert set(encoded.labels[:-4]) == {IGNORED}
 
 
