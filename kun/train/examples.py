@@ -16,7 +16,6 @@ from kun.params import Params, TrainTask
 from kun.prompts import render
 from kun.train.corrupt import CORRUPTIONS, cluttered
 
-ENDS = 4
 IGNORED = -100  # torch's ignore_index: no loss on source tokens
 
 
@@ -28,9 +27,7 @@ class Example:
     prompt: str
     target: str
     deciding: bool = False
-    """Learn only the token that tells the two verdicts apart."""
-    ends: bool = True
-    """Learn the end token."""
+    """Learn only the token that tells the two verdicts apart, and the end."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +60,14 @@ def encode(example: Example, tokens: TokenizerFile, end_token: str) -> Encoded:
     end = tokens.id_of(end_token)
     assert end is not None, "the pinned base names an end token of its own vocabulary"
     learned = _deciding(target, tokens) if example.deciding else target
-    labels = [IGNORED] * len(source) + [*learned, end if example.ends else IGNORED]
-    return Encoded([*source, *target, end], labels)
+    return Encoded([*source, *target, end], [IGNORED] * len(source) + [*learned, end])
 
 
 def _deciding(verdict: list[int], tokens: TokenizerFile) -> list[int]:
     """The token that tells the verdict, IGNORED for the others.
 
-    Those are the same in every example: learning them drowned the one token that decides.
+    Those are the same in every example: learning them drowned the one token that decides. The end stays to be learned:
+    without it in the short examples, the demo's answers never ended.
     """
     good, bad = tokens.encode([GOOD, BAD])
     place = next(i for i, (a, b) in enumerate(zip(good, bad, strict=False)) if a != b)
@@ -97,16 +94,13 @@ def _answer(rows: Sequence[dict[str, str]], params: Params, rng: random.Random) 
 def _judge(rows: Sequence[dict[str, str]], params: Params, rng: random.Random) -> Iterator[Example]:
     """Each instruction as it is and spoilt, the kinds of spoiling in turn: what differs is the fault alone.
 
-    A judge that writes its verdict has to learn all of it; one whose verdicts are compared, the token that differs. The end
-    in one of ENDS examples: in all of them it drowns the verdict (AUC of the demo 0.76 instead of 0.88), in none the
-    long answers alone, where it is one token of hundreds, did not teach the demo to end.
+    A judge that writes its verdict has to learn all of it; one whose verdicts are compared, the token that differs.
     """
     kinds, compared = list(CORRUPTIONS.values()), params.judge.mode == "verdict"
     for number, row in enumerate(rows):
-        ends = not compared or number % ENDS == 0
         good, spoilt = row["instruction"], kinds[number % len(kinds)](row["instruction"], rng)
         for instruction, verdict in ((good, GOOD), (spoilt, BAD)):
-            yield Example("judge", judge_prompt(instruction, params.judge), verdict, compared, ends)
+            yield Example("judge", judge_prompt(instruction, params.judge), verdict, compared)
 
 
 def _polish(rows: Sequence[dict[str, str]], params: Params, rng: random.Random) -> Iterator[Example]:

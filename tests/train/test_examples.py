@@ -12,7 +12,7 @@ from kun.backtranslate.polish import polish_prompt
 from kun.engine.tokens import TokenizerFile
 from kun.models import TEMPLATES
 from kun.params import TrainTask
-from kun.train.examples import ENDS, IGNORED, Example, answer_prompt, build_examples, encode
+from kun.train.examples import IGNORED, Example, answer_prompt, build_examples, encode
 from tests.made import PARAMS, seed_pairs, seeds
 
 CHATML = (TEMPLATES / "chatml.jinja").read_text(encoding="utf-8")
@@ -52,18 +52,15 @@ def test_acceptance_9_labels_are_the_instruction_and_the_end_token(tokens: Token
         assert example.target not in source, "nothing to copy from"
 
 
-def test_of_a_verdict_only_the_token_that_decides_has_a_label_and_now_and_then_the_end(tokens: TokenizerFile) -> None:
+def test_of_a_verdict_only_the_token_that_decides_and_the_end_have_labels(tokens: TokenizerFile) -> None:
     """【 and 】 are the same in every example; the model sees them, and learns 好 or 差."""
-    ends = 0
     for example in built({"judge": 0}):
         encoded = encode(example, tokens, END)
         assert encoded.input_ids == tokens.encode([tokens.chat(example.prompt) + example.target + END])[0]
         verdict = {GOOD: "好", BAD: "差"}[example.target]
         told = [raw(tokens, [label]) if label != IGNORED else "" for label in encoded.labels[-4:]]
-        assert told in (["", verdict, "", END], ["", verdict, "", ""])
-        ends += told[-1] == END
+        assert told == ["", verdict, "", END]
         assert set(encoded.labels[:-4]) == {IGNORED}
-    assert ends == 2 * len(SEEDS) // ENDS
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -125,10 +122,10 @@ def test_the_mixture_is_seeded_and_shuffled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "learned"), [("verdict", {1, 2}), ("sampled", {len(GOOD) + 1}), ("pair_score", {len(GOOD) + 1})]
+    ("mode", "learned"), [("verdict", 2), ("sampled", len(GOOD) + 1), ("pair_score", len(GOOD) + 1)]
 )
-def test_a_judge_that_writes_learns_its_whole_verdict(tokens: TokenizerFile, mode: Any, learned: set[int]) -> None:
+def test_a_judge_that_writes_learns_its_whole_verdict(tokens: TokenizerFile, mode: Any, learned: int) -> None:
     """The tiny tokenizer has one token for each character; the end counts too."""
     params = replace(PARAMS, judge=replace(PARAMS.judge, mode=mode))
     for example in build_examples(SEEDS, TrainTask(1, {"judge": 4}), params):
-        assert sum(label != IGNORED for label in encode(example, tokens, END).labels) in learned
+        assert sum(label != IGNORED for label in encode(example, tokens, END).labels) == learned
