@@ -18,7 +18,8 @@ from kun.tables.shards import read_dataset, write_dataset
 
 ROOT = Path(__file__).parents[1]
 _FILE = load_params(ROOT / "params.yaml")
-PARAMS = replace(_FILE, judge=replace(_FILE.judge, calibrate=0.0))  # in these projects no evaluation has run
+PARAMS = replace(_FILE, judge=replace(_FILE.judge, calibrate=0.0, threshold=0.5, floor=0.3))
+"""No evaluation has run in these projects; the demo's own thresholds may move without moving tests."""
 FAKE = replace(PARAMS.engine, backend="fake")
 HF = replace(PARAMS.engine, dtype="float32")
 

@@ -81,7 +81,7 @@ def test_body_tells_the_whole_story(project: Project, params: Params, pairs: pl.
     assert "| support | 1 | 0.7 |" in rows
     assert "| length ratio | 1 | 1 |" in rows
     assert "https://ai.google.dev/gemma/terms" in body and "270 million" in body
-    assert "judge.threshold: 0.5" in body and "outside a git repository" in body
+    assert f"judge.threshold: {params.judge.threshold}" in body and "outside a git repository" in body
 
 
 def test_sample_rows_are_json_in_code_blocks(project: Project, params: Params, pairs: pl.DataFrame) -> None:
