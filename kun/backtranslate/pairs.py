@@ -9,7 +9,7 @@ import polars as pl
 from kun.backtranslate import phrases
 from kun.backtranslate.measures import distinct_share, repeated_unit
 from kun.corpus.decontaminate import EvalGrams
-from kun.corpus.text import cjk_share
+from kun.corpus.text import bare_expr, cjk_share
 from kun.params import Ingest, Judge, Pairs
 from kun.project import Project
 from kun.tables.ledger import close_stage, rejects
@@ -73,6 +73,7 @@ def with_features(rows: pl.DataFrame, evals: EvalGrams) -> pl.DataFrame:
 
     rows = rows.with_columns(instruction=each("instruction", trim_instruction), answer=each("answer", trim_answer))
     return rows.with_columns(
+        echo=bare_expr(pl.col("answer")) == bare_expr(pl.col("instruction")),
         found_marker=each("answer", lambda text: phrases.found(phrases.TEMPLATE_MARKERS, text)),
         found_refusal=each("answer", lambda text: phrases.found(phrases.REFUSALS, text)),
         found_keyword=each("answer", lambda text: phrases.found(phrases.REFUSAL_WORDS, text)),
@@ -95,6 +96,7 @@ def rules(params: Pairs, judge: Judge) -> dict[str, Rule]:
         "cut_off": Rule(pl.col("finish") == "stop", pl.col("finish"), "stop"),
         "instruction_repeats_itself": Rule(pl.col("instruction").is_not_null(), pl.lit("a line stands twice"), "none"),
         "instruction_too_short": Rule(asked >= MIN_INSTRUCTION, asked, MIN_INSTRUCTION),
+        "answer_echoes": Rule(pl.col("echo").not_(), pl.lit("instruction and answer are the same"), "not the same"),
         "answer_too_short": Rule(pl.col("length") >= params.min_chars, pl.col("length"), params.min_chars),
         "answer_not_chinese": Rule(pl.col("cjk") >= params.min_cjk_share, pl.col("cjk").round(3), params.min_cjk_share),
         "template_marker": absent("found_marker"),

@@ -63,6 +63,7 @@ LONG = "".join(f"第{number}条说的是河水和湖面的第{number * 7}处不�
         ({"finish": "length"}, "cut_off"),
         ({"instruction": "你好\n请介绍河水。\n请介绍河水。"}, "instruction_repeats_itself"),
         ({"instruction": "。\n\n \n\n请介绍河水。"}, "instruction_too_short"),  # cut at the white space
+        ({"instruction": ANSWER.replace("。", "！"), "answer": ANSWER}, "answer_echoes"),
         ({"answer": "河" * 2 + "水流过山谷湖面很宽春风夏雨。"}, "answer_too_short"),
         ({"answer": "The river flows out of the valley."}, "answer_not_chinese"),
         ({"answer": f"{ANSWER}<|im_end|>"}, "template_marker"),
