@@ -77,10 +77,18 @@ def launch(folder: Path, *words: str, alone: bool = False) -> str:
 
 
 def test_the_processes_know_of_each_other(tmp_path: Path) -> None:
-    told = "from kun import processes; print(processes.state().num_processes, processes.world_size(), processes.rank())"
-    (tmp_path / "ask.py").write_text(told, encoding="utf-8")
-    assert {"2 2 0", "2 2 1"} <= set(launch(tmp_path, "ask.py").splitlines())
-    assert "1 1 0" in launch(tmp_path, "ask.py", alone=True).splitlines()
+    # One file per process: lines of two processes on one pipe may run into each other.
+    (tmp_path / "ask.py").write_text(
+        "from pathlib import Path\n"
+        "from kun import processes\n"
+        "told = f'{processes.state().num_processes} {processes.world_size()} {processes.rank()}'\n"
+        "Path(told + '.told').touch()\n",
+        encoding="utf-8",
+    )
+    launch(tmp_path, "ask.py")
+    assert {file.stem for file in tmp_path.glob("*.told")} == {"2 2 0", "2 2 1"}
+    launch(tmp_path, "ask.py", alone=True)
+    assert (tmp_path / "1 1 0.told").exists()
 
 
 def test_two_processes_train_write_and_judge_like_one(project: Project) -> None:
