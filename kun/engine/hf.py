@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, DynamicCache
+from transformers import AutoModelForCausalLM, Cache
 from transformers.utils import logging
 
 from kun import processes
 from kun.engine.base import Completion, Sampling, TokenLoss
+from kun.engine.cache import growing_cache
 from kun.engine.tokens import TokenizerFile
 from kun.errors import ModelError, OutOfMemory
 
@@ -75,7 +76,7 @@ class HFModel:
         encoded = self.tokens.encode(prompts)
         ids, mask = _left_padded(encoded, self.device)
         draws = _Draws(prompts, sampling)
-        cache = DynamicCache()
+        cache = growing_cache()
         written: list[list[int]] = [[] for _ in prompts]
         finish = ["length"] * len(prompts)
         active = list(range(len(prompts)))
@@ -109,17 +110,21 @@ class HFModel:
     def choices(self, prompts: Sequence[str], choices: Sequence[str]) -> list[list[float]]:
         """Log-probability that the reply begins like each choice and no other; see `Model.choices`.
 
-        The tokens that all prompts begin with are computed once.
+        The tokens that all prompts begin with are computed once, and choices that differ in their last token only share
+        one row: two verdicts cost one.
         """
         heads = self.tokens.encode(prompts)
         tails = telling_prefixes(self.tokens.encode(choices))
         shared = _shared_prefix(heads)
-        rows = [head[shared:] + tail for head in heads for tail in tails]
-        lengths = [len(tail) for _ in heads for tail in tails]
+        stems = list(dict.fromkeys(tuple(tail[:-1]) for tail in tails))
+        rows = [[*head[shared:], *stem] for head in heads for stem in stems]
+        counts = [len(stem) + 1 for _ in heads for stem in stems]
         cache = self._prefix_cache(heads[0][:shared], len(rows))
-        sums = self._continuation_losses(rows, lengths, cache, shared)
-        width = len(tails)
-        return [[-loss for loss in sums[start : start + width]] for start in range(0, len(sums), width)]
+        states = self._last_states(rows, counts, cache, shared)
+        places = [stems.index(tuple(tail[:-1])) for tail in tails]
+        wanted = [states[start + place] for start in range(0, len(rows), len(stems)) for place in places]
+        sums = self._summed_losses(wanted, tails * len(heads))
+        return [[-loss for loss in sums[start : start + len(tails)]] for start in range(0, len(sums), len(tails))]
 
     @_fits_or_says_so
     @torch.inference_mode()
@@ -128,38 +133,40 @@ class HFModel:
         contexts = self.tokens.encode([context for context, _ in pairs])
         targets = self.tokens.encode([continuation for _, continuation in pairs])
         begin = self.model.config.bos_token_id
-        rows, lengths = [], []
+        rows, predicted = [], []
         for context, target in zip(contexts, targets, strict=True):
             # Without context or beginning token the first token has nothing to be predicted from.
-            head = context or ([begin] if begin is not None else [])
-            rows.append(head + target)
-            lengths.append(len(target) if head else max(len(target) - 1, 0))
-        sums = self._continuation_losses(rows, lengths, None, 0)
-        return [TokenLoss(total, n) for total, n in zip(sums, lengths, strict=True)]
+            head = context or ([begin] if begin is not None else target[:1])
+            tail = target if context or begin is not None else target[1:]
+            rows.append([*head, *tail[:-1]])
+            predicted.append(tail)
+        states = self._last_states(rows, [len(tail) for tail in predicted], None, 0)
+        sums = self._summed_losses(states, predicted)
+        return [TokenLoss(total, len(tail)) for total, tail in zip(sums, predicted, strict=True)]
 
     def _completion(self, ids: list[int], reason: str) -> Completion:
         text = self.tokens.decode(ids).strip()
         return Completion(text, reason if text else "empty", len(ids))
 
-    def _prefix_cache(self, prefix: list[int], rows: int) -> DynamicCache | None:
+    def _prefix_cache(self, prefix: list[int], rows: int) -> Cache | None:
         """Keys and values of a prefix, repeated for each row."""
         if not prefix:
             return None
-        cache = DynamicCache()
+        cache = growing_cache()
         ids = torch.tensor([prefix], device=self.device)
         self._body(input_ids=ids, past_key_values=cache, use_cache=True)
         cache.batch_repeat_interleave(rows)
         return cache
 
-    def _continuation_losses(
-        self, rows: list[list[int]], lengths: list[int], cache: DynamicCache | None, shared: int
-    ) -> list[float]:
-        """Sum of -log p over the last `lengths[i]` tokens of each row, behind `shared` tokens that lie in `cache`.
+    def _last_states(
+        self, rows: list[list[int]], counts: list[int], cache: Cache | None, shared: int
+    ) -> list[torch.Tensor]:
+        """Hidden states at the last `counts[i]` positions of each row, behind `shared` tokens that lie in `cache`.
 
         Rows are padded on the right, where nothing that counts can see it: padding between prefix and row would push
         the prefix out of a sliding window.
         """
-        width = max(len(row) for row in rows)
+        width = max(1, *(len(row) for row in rows))
         ids = torch.tensor([row + [0] * (width - len(row)) for row in rows], device=self.device)
         hidden = self._body(
             input_ids=ids,
@@ -167,13 +174,14 @@ class HFModel:
             past_key_values=cache,
             use_cache=cache is not None,
         ).last_hidden_state
-        # Token t is predicted at position t - 1.
-        ends = torch.tensor([len(row) for row in rows], device=self.device)[:, None]
-        columns = torch.arange(width, device=self.device)
-        wanted = (columns < ends) & (columns >= ends - torch.tensor(lengths, device=self.device)[:, None])
-        states, targets = hidden[:, :-1][wanted[:, 1:]], ids[:, 1:][wanted[:, 1:]]
-        losses = torch.cat([*self._losses_by_chunk(states, targets), torch.empty(0, device=self.device)])
-        return [float(part.sum()) for part in losses.cpu().double().split(lengths)]
+        ends = [len(row) for row in rows]
+        return [states[end - count : end] for states, end, count in zip(hidden, ends, counts, strict=True)]
+
+    def _summed_losses(self, states: list[torch.Tensor], targets: list[list[int]]) -> list[float]:
+        """Sum of -log p of each row's targets (nats); token t is predicted by the state at its place."""
+        flat = torch.tensor([token for row in targets for token in row], device=self.device, dtype=torch.long)
+        losses = torch.cat([*self._losses_by_chunk(torch.cat(states), flat), torch.empty(0, device=self.device)])
+        return [float(part.sum()) for part in losses.cpu().double().split([len(row) for row in targets])]
 
     def _losses_by_chunk(self, states: torch.Tensor, targets: torch.Tensor) -> Iterator[torch.Tensor]:
         for start in range(0, len(targets), HEAD_ROWS):

@@ -18,6 +18,8 @@ from kun.tables.shards import read_dataset, write_json
 from kun.train.corrupt import CORRUPTIONS, UNSEEN, Corruption
 from kun.work.stage import ModelStage
 
+Margins = np.ndarray[Any, np.dtype[np.float64]]
+Scores = Sequence[float] | Margins
 THRESHOLDS = (0.3, 0.5, 0.7, 0.9)  # a table to choose `judge.threshold` from
 
 
@@ -33,13 +35,13 @@ def evaluate(project: Project, params: Evaluate, label: Label, judge: Judge, eng
     return report
 
 
-def auc(good: Sequence[float], bad: Sequence[float]) -> float:
+def auc(good: Scores, bad: Scores) -> float:
     """Probability that a random good item scores above a random bad one; ties count half."""
     above = np.asarray(good)[:, None] - np.asarray(bad)[None, :]
     return float(((above > 0) + 0.5 * (above == 0)).mean())
 
 
-def precision_at(good: Sequence[float], bad: Sequence[float], threshold: float) -> dict[str, float]:
+def precision_at(good: Scores, bad: Scores, threshold: float) -> dict[str, float]:
     """Precision and recall of `score >= threshold`, as if good and bad were equally frequent."""
     recall = float(np.mean(np.asarray(good) >= threshold))
     false_rate = float(np.mean(np.asarray(bad) >= threshold))
@@ -47,7 +49,7 @@ def precision_at(good: Sequence[float], bad: Sequence[float], threshold: float) 
     return {"precision": round(recall / passed, 4) if passed else 0.0, "recall": round(recall, 4)}
 
 
-def best_threshold(good: Sequence[float], bad: Sequence[float]) -> float:
+def best_threshold(good: Scores, bad: Scores) -> float:
     """The threshold that separates best: highest recall minus false positive rate (Youden's J)."""
     candidates = sorted({*good, *bad})
     return max(candidates, key=lambda t: np.mean(np.asarray(good) >= t) - np.mean(np.asarray(bad) >= t))
@@ -79,39 +81,36 @@ def _judge_model(
     project: Project, seeds: pl.DataFrame, params: Evaluate, judge: Judge, engine: Engine
 ) -> dict[str, Any] | None:
     good = seeds["instruction"].head(params.judge_rows).to_list()
-    spoilt = _spoil(good, CORRUPTIONS, params.seed)
     report: dict[str, Any] = {"rows": len(good)}
     # The base gets the rubric with examples, its best; kinds of faults are seen or unseen to the trained judge alone.
-    for name, adapter, rules, unseen in (
-        ("trained", "chat", judge, _spoil(good, UNSEEN, params.seed)),
-        ("zero_shot", None, replace(judge, rubric="full"), []),
+    for name, adapter, rules, kinds in (
+        ("trained", "chat", judge, CORRUPTIONS | UNSEEN),
+        ("zero_shot", None, replace(judge, rubric="full"), CORRUPTIONS),
     ):
         stage = ModelStage(project, f"evaluate-judge-{name}", engine, adapter=adapter)
-        texts = [*good, *(text for _, text in spoilt), *(text for _, text in unseen)]
-        margins = verdict_margins(stage, [stage.tokens.chat(judge_prompt(text, rules)) for text in texts])
-        if margins is None:
+        texts = [*good, *_spoilt(good, kinds, params.seed)]
+        scored = verdict_margins(stage, [stage.tokens.chat(judge_prompt(text, rules)) for text in texts])
+        if scored is None:
             continue  # a helper rank: the main one waits for it at the next model too
-        values = margins.fill_null(0.0).to_list()
-        n, m = len(good), len(spoilt)
-        parts = {"good": values[:n], "spoilt": values[n : n + m], "unseen": values[n + m :]}
-        report[name] = _judge_report(parts, spoilt, judge.calibrate)
+        margins = scored.fill_null(0.0).to_numpy().reshape(1 + len(kinds), len(good))
+        report[name] = _judge_report(margins[0], dict(zip(kinds, margins[1:], strict=True)), judge.calibrate)
     return report if "zero_shot" in report else None
 
 
-def _judge_report(parts: dict[str, list[float]], spoilt: list[tuple[str, str]], calibrate: float) -> dict[str, Any]:
-    good, bad = parts["good"], parts["spoilt"]
-    by_kind = {
-        kind: round(auc(good, [v for (k, _), v in zip(spoilt, bad, strict=True) if k == kind]), 4)
-        for kind in dict.fromkeys(kind for kind, _ in spoilt)
-    }
+def _judge_report(good: Margins, by_kind: dict[str, Margins], calibrate: float) -> dict[str, Any]:
+    """Figures of one judge; all arrays hold one margin per held-out instruction, in the same order."""
+    seen = np.stack([margins for kind, margins in by_kind.items() if kind in CORRUPTIONS])
+    unseen = [margins for kind, margins in by_kind.items() if kind in UNSEEN]
+    low, high = auc_interval(good, seen)
     bias = float(np.quantile(good, 1 - calibrate)) if calibrate else 0.0
-    p_good, p_bad = probabilities(good, bias), probabilities(bad, bias)
+    p_good, p_bad = probabilities(good, bias), probabilities(seen.ravel(), bias)
     best = best_threshold(p_good, p_bad)
-    unseen = {"auc_unseen_kinds": round(auc(good, parts["unseen"]), 4)} if parts["unseen"] else {}
     return {
-        "auc": round(auc(good, bad), 4),
-        **unseen,
-        "auc_by_kind": by_kind,
+        "auc": round(auc(good, seen.ravel()), 4),
+        "auc_low": round(low, 4),
+        "auc_high": round(high, 4),
+        **({"auc_unseen_kinds": round(auc(good, np.concatenate(unseen)), 4)} if unseen else {}),
+        "auc_by_kind": {kind: round(auc(good, margins), 4) for kind, margins in by_kind.items()},
         "calibration_margin": round(bias, 4),
         "at_threshold": {str(t): precision_at(p_good, p_bad, t) for t in THRESHOLDS},
         "best_threshold": round(best, 4),
@@ -119,13 +118,21 @@ def _judge_report(parts: dict[str, list[float]], spoilt: list[tuple[str, str]], 
     }
 
 
-def probabilities(margins: Sequence[float], bias: float) -> list[float]:
+def auc_interval(good: Margins, spoilt: Margins, draws: int = 1000) -> tuple[float, float]:
+    """95% bootstrap interval of the AUC: `good` is [instructions], `spoilt` [kinds, instructions], drawn together."""
+    rng = np.random.default_rng(0)
+    rows = rng.integers(len(good), size=(draws, len(good)))
+    values = [auc(good[drawn], spoilt[:, drawn].ravel()) for drawn in rows]
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def probabilities(margins: Scores, bias: float) -> list[float]:
     """p_good of each margin (log P(【好】) - log P(【差】)), 0.5 at `bias`."""
     return [float(1 / (1 + np.exp(bias - margin))) for margin in margins]
 
 
-def _spoil(good: Sequence[str], kinds: dict[str, Corruption], seed: int) -> list[tuple[str, str]]:
-    """One (kind, spoilt instruction) for each good one, the kinds in turn."""
+def _spoilt(good: Sequence[str], kinds: dict[str, Corruption], seed: int) -> list[str]:
+    """Every instruction spoilt in every way, kind by kind."""
     rng = random.Random(seed)
-    names = list(kinds)
-    return [(names[i % len(names)], kinds[names[i % len(names)]](text, rng)) for i, text in enumerate(good)]
+    return [spoil(text, rng) for spoil in kinds.values() for text in good]

@@ -10,15 +10,14 @@ from hypothesis import strategies as st
 from kun.backtranslate.measures import copy_rate, support
 from kun.backtranslate.polish import SENTENCE, polish, polish_prompt, shortened
 from kun.engine.tokens import TokenizerFile
-from kun.models import TEMPLATES
 from kun.params import Engine, Polish
 from kun.project import Project
 from kun.schemas import INSTRUCTION, JUDGED
 from kun.tables.shards import read_dataset
 from kun.work.stage import ModelStage
 from tests.made import FAKE, HF, PARAMS, assert_conserved, changed, ledger, pinned, prose, reasons, store, texts
+from tests.tiny import CHATML
 
-CHATML = (TEMPLATES / "chatml.jinja").read_text(encoding="utf-8")
 LOW = changed(PARAMS.judge, floor=0.3)
 FLOORLESS = changed(PARAMS.judge, floor=0.0)
 

@@ -10,9 +10,8 @@ from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 
 from kun.engine.hf import HFModel
 from kun.engine.tokens import TokenizerFile
+from tests.tiny import CHATML
 
-TEMPLATES = Path(__file__).parents[2] / "kun" / "templates"
-CHATML = (TEMPLATES / "chatml.jinja").read_text(encoding="utf-8")
 END = "<|im_end|>"
 WINDOW = 8
 

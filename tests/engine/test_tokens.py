@@ -8,16 +8,17 @@ from transformers import AutoTokenizer
 
 from kun.engine.tokens import TokenizerFile
 from kun.errors import ModelError
-from tests.engine.conftest import TEMPLATES, tokens_of
+from kun.models import PLAIN_TEMPLATE
+from tests.engine.conftest import tokens_of
+from tests.tiny import CHATML
 
-NAMES = ["chatml", "gemma", "plain"]
+PLAIN = PLAIN_TEMPLATE.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("template", [CHATML, PLAIN], ids=["chatml", "plain"])
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(message=st.text("河水 \n\t　。<>{}%|&\"'a"))
-def test_chat_equals_apply_chat_template(tiny_base: Path, name: str, message: str) -> None:
-    template = (TEMPLATES / f"{name}.jinja").read_text(encoding="utf-8")
+def test_chat_equals_apply_chat_template(tiny_base: Path, template: str, message: str) -> None:
     tokenizer = AutoTokenizer.from_pretrained(tiny_base)
     expected = tokenizer.apply_chat_template(
         [{"role": "user", "content": message}], chat_template=template, add_generation_prompt=True, tokenize=False
@@ -25,16 +26,9 @@ def test_chat_equals_apply_chat_template(tiny_base: Path, name: str, message: st
     assert tokens_of(tiny_base, template).chat(message) == expected
 
 
-def test_the_templates_render_what_models_were_taught(tiny_base: Path) -> None:
+def test_the_plain_template_renders_a_request(tiny_base: Path) -> None:
     """Spelt out, for transformers could render a wrong template just as well."""
-    expected = {
-        "chatml": "<|im_start|>user\n河<|im_end|>\n<|im_start|>assistant\n",
-        "gemma": "<bos><start_of_turn>user\n河<end_of_turn>\n<start_of_turn>model\n",
-        "plain": "<bos>### 指令：\n河\n\n### 回答：\n",
-    }
-    for name, text in expected.items():
-        template = (TEMPLATES / f"{name}.jinja").read_text(encoding="utf-8")
-        assert tokens_of(tiny_base, template).chat(" 河\n") == text
+    assert tokens_of(tiny_base, PLAIN).chat(" 河\n") == "<bos>### 指令：\n河\n\n### 回答：\n"
 
 
 FOREIGN = {

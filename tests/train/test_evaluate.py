@@ -2,6 +2,7 @@ import json
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from kun.engine.base import Sampling
 from kun.params import Params
 from kun.project import Project
 from kun.train.corrupt import CORRUPTIONS, UNSEEN
-from kun.train.evaluate import auc, best_threshold, evaluate, precision_at, probabilities
+from kun.train.evaluate import auc, auc_interval, best_threshold, evaluate, precision_at, probabilities
 from kun.train.sft import train
 from kun.work.stage import load_engine
 from tests.made import FAKE, seed_pairs, seeds, store
@@ -42,6 +43,17 @@ def test_precision_counts_good_and_bad_as_equally_frequent() -> None:
     assert precision_at(good, bad, 0.5) == {"precision": 0.6, "recall": 0.75}  # 0.75 / (0.75 + 0.5)
     assert precision_at(good, bad, 0.95) == {"precision": 0.0, "recall": 0.0}, "nothing passed"
     assert precision_at(good, bad, 0.6) == precision_at(good, bad, 0.55), "at the threshold passes"
+
+
+def test_the_interval_holds_the_true_auc_and_narrows_with_more_rows() -> None:
+    rng = np.random.default_rng(1)
+    widths = []
+    for rows in (20, 320):
+        good, spoilt = rng.normal(1, 1, rows), rng.normal(0, 1, (3, rows))
+        low, high = auc_interval(good, spoilt)
+        assert low < 0.760 < high, "two normal scores one deviation apart: 0.760"
+        widths.append(high - low)
+    assert widths[1] < widths[0] / 2
 
 
 def test_the_report_is_made_of_the_models_own_scores(project: Project, params: Params) -> None:
@@ -89,8 +101,12 @@ def test_the_report_is_made_of_the_models_own_scores(project: Project, params: P
             passed = sum(p >= float(threshold) for p in p_good) / len(p_good)
             assert figures["recall"] == pytest.approx(passed, abs=1e-4)
         assert ("auc_unseen_kinds" in told) == (name == "trained"), "the base has seen no kind"
-        assert set(told["auc_by_kind"]) == set(CORRUPTIONS)
-        assert told["auc"] == pytest.approx(sum(told["auc_by_kind"].values()) / 6, abs=1e-4), "one row for each kind"
+        assert set(told["auc_by_kind"]) == {*CORRUPTIONS, *(UNSEEN if name == "trained" else ())}
+        for figure, kinds in (("auc", CORRUPTIONS), ("auc_unseen_kinds", UNSEEN if name == "trained" else {})):
+            if kinds:
+                mean = sum(told["auc_by_kind"][kind] for kind in kinds) / len(kinds)
+                assert told[figure] == pytest.approx(mean, abs=1e-4), "every instruction in every form"
+        assert told["auc_low"] <= told["auc"] <= told["auc_high"]
     assert report["judge"]["rows"] == 6
     assert report["judge"]["trained"] != report["judge"]["zero_shot"], "two models, two results"
     assert not set(UNSEEN) & set(CORRUPTIONS)

@@ -10,12 +10,11 @@ from kun.backtranslate.judge import BAD, GOOD, judge_prompt
 from kun.backtranslate.label import label_prompt
 from kun.backtranslate.polish import polish_prompt
 from kun.engine.tokens import TokenizerFile
-from kun.models import TEMPLATES
 from kun.params import TrainTask
 from kun.train.examples import IGNORED, Example, answer_prompt, build_examples, encode
 from tests.made import PARAMS, seed_pairs, seeds
+from tests.tiny import CHATML
 
-CHATML = (TEMPLATES / "chatml.jinja").read_text(encoding="utf-8")
 END = "<|im_end|>"
 SEEDS = seeds(seed_pairs(12), heldout=0)
 INSTRUCTIONS = set(SEEDS["instruction"])
