@@ -16,6 +16,7 @@ from kun.params import Params, TrainTask
 from kun.prompts import render
 from kun.train.corrupt import CORRUPTIONS, cluttered
 
+UNIT_SIZES = {"judge": 2}  # examples of a unit; 1 for the other tasks
 IGNORED = -100  # torch's ignore_index: no loss on source tokens
 
 
@@ -30,6 +31,10 @@ class Example:
     """Learn only the token that tells the two verdicts apart, and the end."""
 
 
+Unit = tuple[Example, ...]
+"""Examples that are learned in one step: an instruction and its spoilt form, so that the step sees the fault alone."""
+
+
 @dataclass(frozen=True)
 class Encoded:
     """Token ids, and labels of the same length: IGNORED on the source, the ids themselves on what is to be learned."""
@@ -38,20 +43,20 @@ class Encoded:
     labels: list[int]
 
 
-def build_examples(seeds: pl.DataFrame, task: TrainTask, params: Params, share: float = 1.0) -> list[Example]:
+def build_examples(seeds: pl.DataFrame, task: TrainTask, params: Params, share: float = 1.0) -> list[Unit]:
     """Examples of all tasks, in a seeded order; a task with a positive number takes that many, 0 all that there are.
 
     `share` scales the numbers, so that the held-out examples keep the proportions of the training examples.
     """
     rng = random.Random(params.train.seed)
-    examples: list[Example] = []
+    units: list[Unit] = []
     for name, wanted in task.tasks.items():
         rows = seeds.to_dicts()
         rng.shuffle(rows)
-        made = _MAKERS[name](rows, params, rng)
-        examples += islice(made, math.ceil(wanted * share) if wanted else None)
-    rng.shuffle(examples)
-    return examples
+        n_units = math.ceil(wanted * share / UNIT_SIZES.get(name, 1)) if wanted else None
+        units += islice(_MAKERS[name](rows, params, rng), n_units)
+    rng.shuffle(units)
+    return units
 
 
 def encode(example: Example, tokens: TokenizerFile, end_token: str) -> Encoded:
@@ -79,19 +84,19 @@ def answer_prompt(instruction: str, given: str, lang: str) -> str:
     return render("answer", lang, instruction=instruction, input=given)
 
 
-def _label(rows: Sequence[dict[str, str]], params: Params, rng: random.Random) -> Iterator[Example]:
+def _label(rows: Sequence[dict[str, str]], params: Params, rng: random.Random) -> Iterator[Unit]:
     """Pairs with an input are left out: their instruction cannot be told from the answer alone."""
     for row in rows:
         if not row["input"]:
-            yield Example("label", label_prompt(row["output"], params.label.lang), row["instruction"])
+            yield (Example("label", label_prompt(row["output"], params.label.lang), row["instruction"]),)
 
 
-def _answer(rows: Sequence[dict[str, str]], params: Params, rng: random.Random) -> Iterator[Example]:
+def _answer(rows: Sequence[dict[str, str]], params: Params, rng: random.Random) -> Iterator[Unit]:
     for row in rows:
-        yield Example("answer", answer_prompt(row["instruction"], row["input"], params.polish.lang), row["output"])
+        yield (Example("answer", answer_prompt(row["instruction"], row["input"], params.polish.lang), row["output"]),)
 
 
-def _judge(rows: Sequence[dict[str, str]], params: Params, rng: random.Random) -> Iterator[Example]:
+def _judge(rows: Sequence[dict[str, str]], params: Params, rng: random.Random) -> Iterator[Unit]:
     """Each instruction as it is and spoilt, the kinds of spoiling in turn: what differs is the fault alone.
 
     A judge that writes its verdict has to learn all of it; one whose verdicts are compared, the token that differs.
@@ -99,18 +104,20 @@ def _judge(rows: Sequence[dict[str, str]], params: Params, rng: random.Random) -
     kinds, compared = list(CORRUPTIONS.values()), params.judge.mode == "verdict"
     for number, row in enumerate(rows):
         good, spoilt = row["instruction"], kinds[number % len(kinds)](row["instruction"], rng)
-        for instruction, verdict in ((good, GOOD), (spoilt, BAD)):
-            yield Example("judge", judge_prompt(instruction, params.judge), verdict, compared)
+        yield tuple(
+            Example("judge", judge_prompt(instruction, params.judge), verdict, compared)
+            for instruction, verdict in ((good, GOOD), (spoilt, BAD))
+        )
 
 
-def _polish(rows: Sequence[dict[str, str]], params: Params, rng: random.Random) -> Iterator[Example]:
+def _polish(rows: Sequence[dict[str, str]], params: Params, rng: random.Random) -> Iterator[Unit]:
     """The answer in clutter and its instruction -> the answer."""
     outputs = [row["output"] for row in rows]
     for row in rows:
         if not row["input"]:
             others = [rng.choice(outputs)] if len(outputs) > 1 else []
             text = cluttered(row["output"], [other for other in others if other != row["output"]], rng)
-            yield Example("polish", polish_prompt(text, row["instruction"], params.polish.lang), row["output"])
+            yield (Example("polish", polish_prompt(text, row["instruction"], params.polish.lang), row["output"]),)
 
 
 _MAKERS = {"label": _label, "answer": _answer, "judge": _judge, "polish": _polish}

@@ -11,7 +11,7 @@ from kun.backtranslate.label import label_prompt
 from kun.backtranslate.polish import polish_prompt
 from kun.engine.tokens import TokenizerFile
 from kun.params import TrainTask
-from kun.train.examples import IGNORED, Example, answer_prompt, build_examples, encode
+from kun.train.examples import IGNORED, Example, Unit, answer_prompt, build_examples, encode
 from tests.made import PARAMS, seed_pairs, seeds
 from tests.tiny import CHATML
 
@@ -32,7 +32,11 @@ def raw(tokens: TokenizerFile, ids: list[int]) -> str:
 
 
 def built(tasks: dict[str, int], share: float = 1.0) -> list[Example]:
-    return build_examples(SEEDS, TrainTask(1, tasks), PARAMS, share)
+    return flat(build_examples(SEEDS, TrainTask(1, tasks), PARAMS, share))
+
+
+def flat(units: list[Unit]) -> list[Example]:
+    return [example for unit in units for example in unit]
 
 
 def test_acceptance_9_labels_are_the_instruction_and_the_end_token(tokens: TokenizerFile) -> None:
@@ -80,7 +84,7 @@ def test_training_prompts_are_those_of_use(tokens: TokenizerFile) -> None:
         assert example.prompt == answer_prompt(instruction, "", PARAMS.polish.lang) == instruction
     for rubric in ("short", "full"):
         judge = replace(PARAMS.judge, rubric=rubric)
-        examples = build_examples(SEEDS, TrainTask(1, {"judge": 0}), replace(PARAMS, judge=judge))
+        examples = flat(build_examples(SEEDS, TrainTask(1, {"judge": 0}), replace(PARAMS, judge=judge)))
         good = [example for example in examples if example.target == GOOD]
         assert {example.prompt for example in good} <= {judge_prompt(text, judge) for text in INSTRUCTIONS}
         bad = [example for example in examples if example.target == BAD]
@@ -98,7 +102,7 @@ def test_an_input_belongs_to_the_answer_task_alone() -> None:
     given_ = SEEDS.with_columns(input=SEEDS["id"].str.slice(0, 4))
     for task in ("label", "polish"):
         assert build_examples(given_, TrainTask(1, {task: 0}), PARAMS) == []
-    examples = build_examples(given_, TrainTask(1, {"answer": 0}), PARAMS)
+    examples = flat(build_examples(given_, TrainTask(1, {"answer": 0}), PARAMS))
     assert {example.prompt.split("\n")[1] for example in examples} == set(given_["input"])
 
 
@@ -117,7 +121,17 @@ def test_the_mixture_is_seeded_and_shuffled() -> None:
     assert {name: names.count(name) for name in tasks} == tasks
     assert names != sorted(names)
     other = replace(PARAMS, train=replace(PARAMS.train, seed=8))
-    assert build_examples(SEEDS, TrainTask(1, tasks), other) != examples
+    assert flat(build_examples(SEEDS, TrainTask(1, tasks), other)) != examples
+
+
+def test_an_instruction_and_its_spoilt_form_are_one_unit() -> None:
+    units = build_examples(SEEDS, TrainTask(1, {"judge": 0, "answer": 3}), PARAMS)
+    pairs = [unit for unit in units if len(unit) == 2]
+    assert (len(pairs), len(units)) == (len(SEEDS), len(SEEDS) + 3)
+    for good, bad in pairs:
+        assert (good.task, good.target, bad.target) == ("judge", GOOD, BAD)
+    odd = build_examples(SEEDS, TrainTask(1, {"judge": 5}), PARAMS)
+    assert [len(unit) for unit in odd] == [2, 2, 2], "a pair is not parted to keep a number"
 
 
 @pytest.mark.parametrize(
@@ -126,5 +140,5 @@ def test_the_mixture_is_seeded_and_shuffled() -> None:
 def test_a_judge_that_writes_learns_its_whole_verdict(tokens: TokenizerFile, mode: Any, learned: int) -> None:
     """The tiny tokenizer has one token for each character; the end counts too."""
     params = replace(PARAMS, judge=replace(PARAMS.judge, mode=mode))
-    for example in build_examples(SEEDS, TrainTask(1, {"judge": 4}), params):
+    for example in flat(build_examples(SEEDS, TrainTask(1, {"judge": 4}), params)):
         assert sum(label != IGNORED for label in encode(example, tokens, END).labels) == learned

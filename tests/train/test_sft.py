@@ -279,8 +279,8 @@ def test_a_second_run_is_busy(project: Project, params: Params) -> None:
 
 def test_long_examples_are_left_out_and_counted(project: Project, params: Params) -> None:
     tokens = sft.load_tokens(project)
-    examples = sft.build_examples(seeds(seed_pairs(13), 0), params.train.label, params)
-    sizes = sorted(len(sft.encode(example, tokens, "<|im_end|>").input_ids) for example in examples)
+    units = sft.build_examples(seeds(seed_pairs(13), 0), params.train.label, params)
+    sizes = sorted(len(sft.encode(example, tokens, "<|im_end|>").input_ids) for (example,) in units)
     once = replace(params.train.label, epochs=1)
     shorter = replace(params.train, max_length=sizes[-2], label=once)
     summary = train(project, "label", replace(params, train=shorter))
@@ -302,19 +302,33 @@ def test_a_batch_larger_than_the_data_is_the_data(project: Project, params: Para
 def test_each_epoch_is_a_new_order_of_the_same_examples(count: int, epochs: int, rows: int, seed: int) -> None:
     rows = min(rows, count)
     examples = [Encoded([number] * (number % 7 + 1), [number] * (number % 7 + 1)) for number in range(count)]
-    ordered = in_order(examples, epochs, rows, seed)
+    units = [[example] for example in examples]
+    ordered = in_order(units, epochs, rows, seed)
     size = count // rows * rows
     assert len(ordered) == epochs * size
     for start in range(0, len(ordered), size):
         epoch = [row["input_ids"][0] for row in ordered[start : start + size]]
         assert len(set(epoch)) == size
-    assert ordered == in_order(examples, epochs, rows, seed)
+    assert ordered == in_order(units, epochs, rows, seed)
     assert all(row in map(asdict, examples) for row in ordered)
+
+
+@given(st.integers(0, 9), st.integers(0, 9), st.sampled_from([1, 2, 3, 4, 6]), st.integers(0, 5))
+def test_a_pair_is_in_one_batch_when_batches_are_even(pairs: int, singles: int, rows: int, seed: int) -> None:
+    if 2 * pairs + singles < rows:
+        return
+    units = [[Encoded([number], [verdict] * (number + 1)) for verdict in (0, 1)] for number in range(pairs)]
+    units += [[Encoded([100 + number], [2] * 200)] for number in range(singles)]
+    ordered = in_order(units, 2, rows, seed)
+    assert len(ordered) == 2 * ((2 * pairs + singles) // rows * rows)
+    for start in range(0, len(ordered) if rows % 2 == 0 else 0, rows):
+        numbers = [row["input_ids"][0] for row in ordered[start : start + rows]]
+        assert all(numbers.count(number) == 2 for number in numbers if number < 100)
 
 
 def test_epochs_differ_and_batches_are_of_like_length() -> None:
     lengths = [number % 10 * LENGTH_STEP + number for number in range(1, 41)]
-    ordered = in_order([Encoded([0] * n, [0] * n) for n in lengths], 2, 4, 7)
+    ordered = in_order([[Encoded([0] * n, [0] * n)] for n in lengths], 2, 4, 7)
     sizes = [len(row["input_ids"]) for row in ordered]
     assert sizes[:40] != sizes[40:]
     for start in range(0, 80, 4):
