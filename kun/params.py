@@ -86,10 +86,14 @@ class Dedup:
 
     shingle: Positive
     """Characters of one shingle."""
-    permutations: Annotated[int, 16, 1024]
+    bins: Annotated[int, 16, 1024]
     """Length of a signature."""
     threshold: Annotated[float, 0.3, 1]
     """True Jaccard from which two texts are duplicates."""
+    short_chars: Count
+    """Texts with fewer letters that differ at one or two places only are two facts, not one text twice."""
+    prefer: list[str]
+    """Sources (or their first folders) whose texts stay when others repeat them, best first; the rest by row."""
     seed: int
     """Of the hash functions."""
 

@@ -6,7 +6,7 @@ Scores live in tables of their own, keyed by `id`, so that a moved threshold nev
 
 import polars as pl
 
-Schema = dict[str, type[pl.DataType]]
+Schema = dict[str, type[pl.DataType] | pl.DataType]
 
 TEXT: Schema = {
     "id": pl.String,

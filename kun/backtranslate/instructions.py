@@ -8,7 +8,9 @@ import polars as pl
 from kun.backtranslate import phrases
 from kun.backtranslate.measures import longest_common, repeated_unit
 from kun.corpus.decontaminate import EvalGrams
-from kun.corpus.minhash import near_duplicates
+from kun.corpus.minhash import signatures_of
+from kun.corpus.neardup import Alike, near_duplicates, without_twins
+from kun.corpus.text import bare
 from kun.params import Instructions
 from kun.project import Project
 from kun.tables.ledger import close_stage, rejects
@@ -16,7 +18,7 @@ from kun.tables.rules import Rule, absent, split_by_rules
 from kun.tables.shards import read_dataset
 
 SHINGLE = 3  # characters; instructions are short
-PERMUTATIONS = 128
+BINS = 128
 
 
 def instructions(project: Project, params: Instructions, evals: EvalGrams) -> dict[str, Any]:
@@ -73,13 +75,7 @@ def _found(rows: pl.DataFrame, find: Callable[[str], str]) -> pl.Series:
 
 
 def _without_near_duplicates(rows: pl.DataFrame, params: Instructions) -> tuple[pl.DataFrame, pl.DataFrame]:
-    found = near_duplicates(rows["instruction"].to_list(), SHINGLE, PERMUTATIONS, params.dup_threshold, params.seed)
-    ids = rows["id"].to_list()
-    value = {drop: f"jaccard {jaccard:.3f} with {ids[kept]}" for drop, kept, jaccard in found}
-    marked = rows.with_columns(
-        reason=pl.lit("near_duplicate"),
-        value=pl.Series([value.get(index) for index in range(rows.height)], dtype=pl.String),
-        threshold=pl.lit(str(params.dup_threshold)),
-    )
-    repeated = pl.col("value").is_not_null()
-    return marked.filter(~repeated), marked.filter(repeated)
+    letters = [bare(text) or text for text in rows["instruction"]]
+    signatures = signatures_of(letters, SHINGLE, BINS, params.seed)
+    twins = near_duplicates(letters, signatures, Alike(SHINGLE, params.dup_threshold))
+    return without_twins(rows, twins, params.dup_threshold)

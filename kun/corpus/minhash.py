@@ -1,135 +1,142 @@
-"""Near-duplicate search: MinHash proposes pairs, the true Jaccard similarity of the shingles decides."""
+"""MinHash signatures of many texts at once, and the bands by which similar texts find each other."""
 
 from collections.abc import Iterator, Sequence
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kun.corpus.text import bare, shingles
-
 Words = NDArray[np.uint64]
+Signatures = NDArray[np.uint32]
 
-RECALL_AT_THRESHOLD = 0.99
-"""Share of the pairs that are exactly as similar as the threshold which the bands must propose; more similar pairs are
-proposed more often. The price is false proposals, and those cost a comparison each, never a text."""
+RECALL_AT_THRESHOLD = 0.95
+"""More similar pairs are proposed more often. The price is false proposals, which cost a comparison each, never a text."""
 
-_BLOCK = 4096  # shingles hashed at a time: bounds memory for texts of millions of characters
+_BLOCK = 2**16  # characters hashed at a time: the passes over them stay in the processor's cache
+_EMPTY = np.uint32(2**32 - 1)
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
-def near_duplicates(
-    texts: Sequence[str], shingle: int, permutations: int, threshold: float, seed: int
-) -> list[tuple[int, int, float]]:
-    """Texts to drop, as (index, index of the earlier kept text, Jaccard of their `bare` shingles >= threshold).
+def signatures_of(texts: Sequence[str], shingle: int, bins: int, seed: int) -> Signatures:
+    """MinHash signatures, [len(texts), bins]; two texts agree in a bin with the probability of their Jaccard similarity.
 
-    Goes through the texts in order and drops one if it resembles a text that was kept; so every dropped text has a twin
-    that stays, and of a chain a ~ b ~ c only b goes if a and c are not alike. Texts shorter than a shingle have no
-    shingles: they are compared whole. Depends on nothing but the arguments.
+    One permutation hashing (Li, Owen, Zhang 2012): a shingle's hash says the bin it belongs to and its rank there, so a
+    text costs one hash for each shingle instead of one for each shingle and bin. Empty bins borrow from full ones by
+    optimal densification (Shrivastava 2017). A text shorter than a shingle is its own only one.
     """
-    letters = [bare(text) for text in texts]
-    long = [index for index, text in enumerate(letters) if len(text) >= shingle]
-    signatures = np.empty((len(long), permutations), dtype=np.uint32)
-    hashes = _Hashes(permutations, seed)
-    for row, index in enumerate(long):
-        signatures[row] = hashes.signature(letters[index], shingle)
-    found = _equal_short(letters, texts, shingle)
-    found += [
-        (long[row], long[twin], score)
-        for row, twin, score in _resembling([letters[index] for index in long], signatures, shingle, threshold)
-    ]
-    return sorted(found)
-
-
-def bands_for(threshold: float, permutations: int) -> tuple[int, int]:
-    """(bands, rows of a band): the most selective cut of a signature that still proposes RECALL_AT_THRESHOLD.
-
-    A pair of similarity s is proposed with probability 1 - (1 - s^rows)^bands (Leskovec et al., Mining of Massive
-    Datasets, 3.4.2).
-    """
-    for rows in range(permutations, 1, -1):
-        bands = permutations // rows
-        if 1 - (1 - threshold**rows) ** bands >= RECALL_AT_THRESHOLD:
-            return bands, rows
-    return permutations, 1
-
-
-def jaccard(left: set[str], right: set[str]) -> float:
-    """Shared elements / all elements; 0 for two empty sets."""
-    union = len(left | right)
-    return len(left & right) / union if union else 0.0
-
-
-class _Hashes:
-    """`permutations` random hash functions on 32-bit words: (a x + b) >> 32 modulo 2^64.
-
-    Strongly universal (Dietzfelbinger 1996), and exact in plain uint64 arithmetic.
-    """
-
-    def __init__(self, permutations: int, seed: int) -> None:
-        random = np.random.Generator(np.random.PCG64(seed))
-        self._factors: Words = random.integers(0, 2**64, size=(permutations, 1), dtype=np.uint64)
-        self._offsets: Words = random.integers(0, 2**64, size=(permutations, 1), dtype=np.uint64)
-
-    def signature(self, letters: str, shingle: int) -> NDArray[np.uint32]:
-        """Minimum of each hash function over the shingles of a text that has at least one."""
-        words = np.unique(_shingle_words(letters, shingle))
-        least = np.full(len(self._factors), 2**64 - 1, dtype=np.uint64)
-        for start in range(0, len(words), _BLOCK):
-            hashed = self._factors * words[start : start + _BLOCK] + self._offsets
-            np.minimum(least, hashed.min(axis=1), out=least)
-        return (least >> np.uint64(32)).astype(np.uint32)
-
-
-def _shingle_words(letters: str, shingle: int) -> Words:
-    """A 32-bit word for each run of `shingle` characters: a polynomial of the code points, mixed as in splitmix64."""
-    codes = np.frombuffer(letters.encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
-    count = len(codes) - shingle + 1
-    words = np.zeros(count, dtype=np.uint64)
-    for place in range(shingle):
-        words = words * np.uint64(0x9E3779B97F4A7C15) + codes[place : place + count]
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words >> np.uint64(32)
-
-
-def _equal_short(letters: list[str], texts: Sequence[str], shingle: int) -> list[tuple[int, int, float]]:
-    first: dict[str, int] = {}
-    found = []
-    for index, text in enumerate(letters):
-        if len(text) < shingle:
-            twin = first.setdefault(text or texts[index], index)
-            if twin != index:
-                found.append((index, twin, 1.0))
+    found = np.full((len(texts), bins), _EMPTY, dtype=np.uint32)
+    for start, end in _blocks(texts):
+        _fill(found[start:end], [_filled(text, shingle) for text in texts[start:end]], shingle, seed)
+    _borrow(found, seed)
     return found
 
 
-def _resembling(
-    letters: list[str], signatures: NDArray[np.uint32], shingle: int, threshold: float
-) -> Iterator[tuple[int, int, float]]:
-    """Each text with its most similar earlier kept one; buckets hold only kept texts, so they stay small."""
-    buckets: dict[tuple[int, int], list[int]] = {}
-    for row, keys in enumerate(_shared_bands(signatures, threshold)):
-        candidates = sorted({twin for key in keys for twin in buckets.get(key, ())})
-        own = shingles(letters[row], shingle) if candidates else set()
-        scores = [jaccard(own, shingles(letters[twin], shingle)) for twin in candidates]
-        best = max(scores, default=0.0)
-        if candidates and best >= threshold:
-            yield row, candidates[scores.index(best)], best
-            continue
-        for key in keys:
-            buckets.setdefault(key, []).append(row)
+def shingle_words(text: str, shingle: int) -> Words:
+    """The distinct shingles of a text, as sorted 64-bit words."""
+    words = _windows(_codes(_filled(text, shingle)), shingle)
+    words.sort()
+    return words[np.append(True, words[1:] != words[:-1])]
 
 
-def _shared_bands(signatures: NDArray[np.uint32], threshold: float) -> Iterator[list[tuple[int, int]]]:
-    """For each row the (band, hash) pairs that some other row has too: most texts have none and cost no memory."""
-    bands, width = bands_for(threshold, signatures.shape[1])
-    hashed = np.zeros((len(signatures), bands), dtype=np.uint64)
-    for place in range(width):
-        column = signatures[:, place : bands * width : width].astype(np.uint64)
-        hashed = (hashed ^ column) * np.uint64(0x9E3779B97F4A7C15)
-        hashed ^= hashed >> np.uint64(29)
-    shared = np.zeros(hashed.shape, dtype=bool)
+def jaccard(left: Words, right: Words) -> float:
+    """Shared words / all words of two sorted arrays without repeats; 0 for two empty ones."""
+    both = np.concatenate([left, right])
+    both.sort()
+    shared = int((both[1:] == both[:-1]).sum())
+    union = len(both) - shared
+    return shared / union if union else 0.0
+
+
+def bands_for(threshold: float, bins: int) -> int:
+    """Number of bands: the most selective cut of a signature that still proposes RECALL_AT_THRESHOLD of the pairs that are
+    exactly as similar as the threshold.
+
+    A pair of similarity s shares some band with probability 1 - (1 - s^width)^bands (Leskovec et al., Mining of Massive
+    Datasets, 3.4.2).
+    """
+    for width in range(bins, 1, -1):
+        bands = bins // width
+        if 1 - (1 - threshold**width) ** bands >= RECALL_AT_THRESHOLD:
+            return bands
+    return bins
+
+
+def band_groups(signatures: Signatures, bands: int) -> NDArray[np.int32]:
+    """For each row and band the number of its group, [rows, bands]; -1 where no other row has the same band."""
+    width = signatures.shape[1] // bands
+    groups = np.full((len(signatures), bands), -1, dtype=np.int32)
+    n_groups = 0
     for band in range(bands):
-        _, where, times = np.unique(hashed[:, band], return_inverse=True, return_counts=True)
-        shared[:, band] = times[where] > 1
-    for row in range(len(hashed)):
-        yield [(int(band), int(hashed[row, band])) for band in np.flatnonzero(shared[row])]
+        words = np.zeros(len(signatures), dtype=np.uint64)
+        for column in signatures[:, band * width : (band + 1) * width].T:
+            words = _mixed((words ^ column) * _FACTOR)
+        _, where, times = np.unique(words, return_inverse=True, return_counts=True)
+        shared = times > 1
+        numbers = np.where(shared, np.cumsum(shared) - 1 + n_groups, -1)
+        groups[:, band] = numbers[where]
+        n_groups += int(shared.sum())
+    return groups
+
+
+def _blocks(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Ranges of texts that hold about _BLOCK characters together, at least one text each."""
+    start, size = 0, 0
+    for place, text in enumerate(texts):
+        if size and size + len(text) > _BLOCK:
+            yield start, place
+            start, size = place, 0
+        size += len(text)
+    if start < len(texts):
+        yield start, len(texts)
+
+
+def _fill(found: Signatures, texts: Sequence[str], shingle: int, seed: int) -> None:
+    """Least rank in each bin, over all shingles of all texts at once."""
+    sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+    words = _mixed(_windows(_codes("".join(texts)), shingle) + np.uint64(seed))
+    rows = np.repeat(np.arange(len(texts)), sizes)
+    inside = rows[: len(words)] == rows[shingle - 1 :]  # not those that reach into the next text
+    words, rows = words[inside], rows[: len(words)][inside]
+    bins = found.shape[1]
+    places = rows * bins + ((words >> np.uint64(32)) * np.uint64(bins) >> np.uint64(32)).astype(np.int64)
+    np.minimum.at(found.reshape(-1), places, words.astype(np.uint32))
+
+
+def _filled(text: str, shingle: int) -> str:
+    return text if len(text) >= shingle else text.ljust(shingle, "\0")
+
+
+def _codes(text: str) -> Words:
+    return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
+
+
+def _windows(codes: Words, size: int) -> Words:
+    """A number for each run of `size` codes: a polynomial in them, modulo 2^64."""
+    n_words = max(len(codes) - size + 1, 0)
+    words = np.zeros(n_words, dtype=np.uint64)
+    for place in range(size):
+        words *= _FACTOR
+        words += codes[place : place + n_words]
+    return words
+
+
+def _mixed(words: Words) -> Words:
+    """Every bit of the result depends on every bit of the word (splitmix64)."""
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))
+
+
+def _borrow(found: Signatures, seed: int) -> None:
+    """Give each empty bin the rank of a full one, chosen by a hash of the bin and the attempt, the same for all texts."""
+    bins = found.shape[1]
+    filled = found != _EMPTY
+    rows, empty = np.nonzero(~filled)
+    keys = _mixed(np.arange(bins, dtype=np.uint64) + np.uint64(seed + 1) * np.uint64(1 << 20))
+    for attempt in count(1):
+        if not len(rows):
+            return
+        source = (_mixed(keys + np.uint64(attempt * int(_FACTOR) % 2**64)) % np.uint64(bins)).astype(np.int64)[empty]
+        lucky = filled[rows, source]
+        found[rows[lucky], empty[lucky]] = found[rows[lucky], source[lucky]]
+        rows, empty = rows[~lucky], empty[~lucky]

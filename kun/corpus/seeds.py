@@ -13,7 +13,7 @@ from kun.corpus.text import normalise, text_id, unit_hash
 from kun.errors import InputError
 from kun.params import Seeds
 from kun.project import Project
-from kun.schemas import SEED
+from kun.schemas import SEED, Schema
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.rules import Rule, split_by_rules
 
@@ -145,5 +145,5 @@ def _advice(ledger: pl.DataFrame) -> str:
     return f"most often rejected as `{reason}` ({count}); check seeds.fields and seeds.max_tokens"
 
 
-def _schema() -> dict[str, type[pl.DataType]]:
+def _schema() -> Schema:
     return {name: SEED[name] for name in SEED if name != "split"} | {"id_text": pl.String}

@@ -16,6 +16,7 @@ from transformers.utils import logging
 from kun import processes
 from kun.engine.base import Completion, Sampling, TokenLoss
 from kun.engine.cache import growing_cache
+from kun.engine.head import likeliest, logits_of
 from kun.engine.tokens import TokenizerFile
 from kun.errors import ModelError, OutOfMemory
 
@@ -189,8 +190,8 @@ class HFModel:
             yield logits.logsumexp(1) - logits.gather(1, targets[start : start + HEAD_ROWS, None])[:, 0]
 
     def _logits(self, states: torch.Tensor) -> torch.Tensor:
-        """Float32 logits, [positions, vocabulary]. Vocabulary first is 1.3-1.7x faster on processors for few positions."""
-        return softcap((self._head @ states.T).T.float(), self.model.config)
+        """Float32 logits, [positions, vocabulary]."""
+        return softcap(logits_of(self._head, states).T, self.model.config)
 
 
 class _Draws:
@@ -210,7 +211,7 @@ class _Draws:
                     penalty = self._sampling.repetition_penalty
                     logits[row, ids] = torch.where(values > 0, values / penalty, values * penalty)
         if self._sampling.temperature == 0:
-            return logits.argmax(1)
+            return likeliest(logits.T)
         ordered, order = (logits / self._sampling.temperature).softmax(1).sort(1, descending=True)
         total = ordered.cumsum(1)
         # The token that crosses top_p still belongs to the nucleus, and the likeliest always does.

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from kun.engine.head import logits_of
 from kun.train.examples import IGNORED
 
 CHUNK = 128  # positions: 128 MB of float32 logits for Gemma
@@ -51,16 +52,16 @@ class _SummedLoss(torch.autograd.Function):
         weight_gradient = torch.zeros_like(weight) if weight.requires_grad else None
         total = states.new_zeros((), dtype=torch.float32)
         for start in range(0, len(targets), CHUNK):
-            part, wanted = states[start : start + CHUNK], targets[start : start + CHUNK, None]
-            logits = (weight @ part.T).T.float()
-            norm = logits.logsumexp(1, keepdim=True)
-            total += (norm - logits.gather(1, wanted)).sum()
+            part, wanted = states[start : start + CHUNK], targets[None, start : start + CHUNK]
+            logits = logits_of(weight, part)
+            norm = logits.logsumexp(0)
+            total += (norm - logits.gather(0, wanted)[0]).sum()
             slope = logits.sub_(norm).exp_()  # softmax, in the memory of the logits
-            slope.scatter_add_(1, wanted, -torch.ones_like(wanted, dtype=slope.dtype))
+            slope.scatter_add_(0, wanted, -torch.ones_like(wanted, dtype=slope.dtype))
             slope = slope.to(weight.dtype)
-            state_gradient[start : start + CHUNK] = slope @ weight
+            state_gradient[start : start + CHUNK] = slope.T @ weight
             if weight_gradient is not None:
-                weight_gradient += slope.T @ part
+                weight_gradient += slope @ part
         ctx.save_for_backward(state_gradient, weight_gradient)
         return total
 

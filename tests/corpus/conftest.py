@@ -1,5 +1,6 @@
 """Small projects and parameters for the corpus stages."""
 
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,24 @@ SENTENCE = (
     "傍晚渔船靠岸，岸边的灯一盏接一盏亮起来，孩子们追着风筝跑远了。"
 )
 """A text that passes every rule."""
+
+
+COMMON = (
+    "的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出就分对成会可主发年动同工也能下过子说产种面而方后多"
+    "定行学法所民得经"
+)
+
+
+def random_text(source: random.Random, length: int) -> str:
+    return "".join(source.choices(COMMON, k=length))
+
+
+def edited(source: random.Random, text: str, edits: int) -> str:
+    """`text` with so many characters, at places of their own, replaced by such as it has not."""
+    characters = list(text)
+    for place in source.sample(range(len(text)), edits):
+        characters[place] = source.choice("甲乙丙丁戊己庚辛")
+    return "".join(characters)
 
 
 @pytest.fixture

@@ -1,93 +1,74 @@
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kun.corpus.minhash import bands_for, jaccard, near_duplicates
-from kun.corpus.text import bare, shingles
+from kun.corpus.minhash import RECALL_AT_THRESHOLD, band_groups, bands_for, jaccard, shingle_words, signatures_of
+from kun.corpus.text import shingles
 
-from .conftest import various
+from .conftest import edited, random_text
 
-COMMON = (
-    "的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出就分对成会可主发年动同工也能下过子说产种面而方后多"
-    "定行学法所民得经"
-)
+LETTERS = st.text("河水湖海a1", max_size=14)
 
 
-def similarity(left: str, right: str, shingle: int = 5) -> float:
-    return jaccard(shingles(bare(left), shingle), shingles(bare(right), shingle))
+@given(LETTERS, LETTERS, st.integers(1, 5))
+def test_the_similarity_is_that_of_the_sets_of_shingles(left: str, right: str, size: int) -> None:
+    both = shingles(left, size) | shingles(right, size)
+    if len(left) >= size <= len(right):
+        expected = len(shingles(left, size) & shingles(right, size)) / len(both)
+    else:  # a shorter text is its own only shingle
+        expected = float(left == right)
+    assert jaccard(shingle_words(left, size), shingle_words(right, size)) == expected
 
 
-def random_text(source: random.Random, length: int) -> str:
-    return "".join(source.choices(COMMON, k=length))
+@settings(deadline=None)
+@given(st.lists(LETTERS, min_size=1, max_size=8), st.integers(0, 3))
+def test_a_signature_depends_on_its_text_alone(texts: list[str], seed: int) -> None:
+    together = signatures_of(texts, 3, 32, seed)
+    for row, text in enumerate(texts):
+        assert np.array_equal(together[row], signatures_of([text], 3, 32, seed)[0])
+    assert not (together == np.uint32(2**32 - 1)).any(), "no bin stays empty"
 
 
-def edited(source: random.Random, text: str, edits: int) -> str:
-    characters = list(text)
-    for place in source.sample(range(len(text)), edits):
-        characters[place] = source.choice("甲乙丙丁戊己庚辛")
-    return "".join(characters)
-
-
-def test_recall_on_edited_texts() -> None:
+def test_signatures_agree_as_often_as_shingles_do() -> None:
     source = random.Random(7)
-    texts = [random_text(source, source.randint(60, 300)) for _ in range(200)]
-    twins = [edited(source, text, source.randint(2, 4)) for text in texts]
-    alike = {len(texts) + n for n in range(200) if similarity(texts[n], twins[n]) >= 0.85}
-    found = {drop: keep for drop, keep, _ in near_duplicates([*texts, *twins], 5, 128, 0.8, seed=7)}
-    assert len(alike) > 100
-    assert len(alike & found.keys()) >= 0.95 * len(alike)
-    assert all(drop - keep == 200 for drop, keep in found.items())
+    for share in (0.02, 0.05, 0.1):
+        texts = [random_text(source, 600) for _ in range(60)]
+        twins = [edited(source, text, round(600 * share)) for text in texts]
+        left, right = signatures_of(texts, 5, 128, 7), signatures_of(twins, 5, 128, 7)
+        true = np.mean([jaccard(shingle_words(a, 5), shingle_words(b, 5)) for a, b in zip(texts, twins, strict=True)])
+        assert (left == right).mean() == pytest.approx(true, abs=0.02)
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.lists(st.text("河水湖海，a1", max_size=14), max_size=12), st.sampled_from([(3, 0.9), (5, 0.8), (2, 0.3)]))
-def test_every_pair_is_really_alike(texts: list[str], setting: tuple[int, float]) -> None:
-    shingle, threshold = setting
-    found = near_duplicates(texts, shingle, 64, threshold, seed=1)
-    dropped = {drop for drop, _, _ in found}
-    for drop, keep, score in found:
-        assert keep < drop
-        assert keep not in dropped  # a dropped text always has a twin that stays
-        if min(len(bare(texts[drop])), len(bare(texts[keep]))) >= shingle:
-            assert score == similarity(texts[drop], texts[keep], shingle) >= threshold
-        else:
-            assert bare(texts[drop]) == bare(texts[keep])
-
-
-def test_short_texts_are_compared_whole() -> None:
-    assert near_duplicates(["江", "河", "湖海", "", "", "！", "江。"], 5, 128, 0.8, seed=7) == [
-        (4, 3, 1.0),
-        (6, 0, 1.0),
-    ]
-
-
-def test_chains_do_not_drag_others_along() -> None:
-    first = various(1)[0]
-    middle = first[:-12] + "甲乙丙丁戊己庚辛壬癸子丑"
-    last = "卯辰巳午未申酉戌亥寅丑子" + middle[12:]
-    assert similarity(first, middle) > 0.7 < similarity(middle, last)
-    assert similarity(first, last) < 0.7
-    assert [(drop, keep) for drop, keep, _ in near_duplicates([first, middle, last], 5, 128, 0.7, seed=7)] == [(1, 0)]
-
-
-def test_deterministic_and_indifferent_to_strangers() -> None:
-    source = random.Random(3)
-    texts = [random_text(source, 100) for _ in range(40)]
-    texts += [edited(source, text, 2) for text in texts[:20]]
-    once = near_duplicates(texts, 5, 128, 0.8, seed=7)
-    assert once == near_duplicates(texts, 5, 128, 0.8, seed=7)
-    assert once == near_duplicates([*texts, *various(20)], 5, 128, 0.8, seed=7)
-
-
-def test_no_texts() -> None:
-    assert near_duplicates([], 5, 128, 0.8, seed=7) == []
+def test_texts_longer_than_a_block_are_signed_whole() -> None:
+    long = random_text(random.Random(1), 70_000)
+    assert not np.array_equal(signatures_of([long], 5, 128, 7), signatures_of([long[:60_000]], 5, 128, 7))
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8, 0.9, 1.0])
-@pytest.mark.parametrize("permutations", [16, 128, 1024])
-def test_bands_fit(threshold: float, permutations: int) -> None:
-    bands, rows = bands_for(threshold, permutations)
-    assert 1 <= bands * rows <= permutations
-    assert rows == 1 or 1 - (1 - threshold**rows) ** bands >= 0.99
+@pytest.mark.parametrize("bins", [16, 128, 1024])
+def test_bands_propose_enough_and_no_more_selective_cut_does(threshold: float, bins: int) -> None:
+    def recall(bands: int, width: int) -> float:
+        return 1 - (1 - threshold**width) ** bands
+
+    bands = bands_for(threshold, bins)
+    width = bins // bands
+    assert 1 <= bands <= bins
+    assert width == 1 or recall(bands, width) >= RECALL_AT_THRESHOLD
+    assert width == bins or recall(bins // (width + 1), width + 1) < RECALL_AT_THRESHOLD
+
+
+@given(st.lists(st.lists(st.integers(0, 2), min_size=4, max_size=4), max_size=9))
+def test_rows_of_a_group_are_those_that_agree_in_its_band(rows: list[list[int]]) -> None:
+    signatures = np.array(rows, dtype=np.uint32).reshape(-1, 4)
+    groups = band_groups(signatures, 2)
+    for band in range(2):
+        own = [tuple(row[2 * band : 2 * band + 2]) for row in rows]
+        for left in range(len(rows)):
+            assert (groups[left, band] >= 0) == (own.count(own[left]) > 1)
+            for right in range(len(rows)):
+                if groups[left, band] >= 0:
+                    assert (groups[left, band] == groups[right, band]) == (own[left] == own[right])
+    assert not set(groups[:, 0]) & set(groups[:, 1]) - {-1}, "a number belongs to one band"

@@ -1,0 +1,127 @@
+"""Near-duplicates: signatures propose pairs, the true Jaccard similarity of the shingles and a look at the place of the
+differences decide."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import polars as pl
+from rapidfuzz.distance import Levenshtein
+
+from kun.corpus.minhash import Signatures, Words, band_groups, bands_for, jaccard, shingle_words
+
+SLACK = 4
+"""Standard deviations by which the similarity of signatures may fall short of the threshold before the texts are read."""
+
+GROUP = 256
+"""Kept texts that one band remembers: bounds the work on a template with thousands of fillings."""
+
+CHECKS = 32
+"""Kept texts that one text is read against, the most similar signatures first."""
+
+WORDS = 4096
+"""Texts whose shingles stay in memory: similar texts are read again and again."""
+
+FACT_PLACES = 2
+"""Short texts that differ at this many places or fewer state different facts; copies with noise differ at more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """When two texts are near-duplicates."""
+
+    shingle: int
+    """Characters of a shingle; the signatures were made with the same."""
+    threshold: float
+    """Jaccard similarity of the shingles from which on they are."""
+    short_chars: int = 0
+    """Below this many letters they are not when they differ at one or two places only; see `different_facts`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """A row to drop, the earlier kept row that it repeats, and the Jaccard similarity of their shingles."""
+
+    row: int
+    kept: int
+    similarity: float
+
+
+def near_duplicates(letters: Sequence[str], signatures: Signatures, alike: Alike) -> list[Twin]:
+    """Rows to drop. `letters` are the texts as compared (`bare`), row by row those of `signatures`.
+
+    Goes through the rows in order and drops one if it resembles a row that was kept; so every dropped row has a twin that
+    stays, and of a chain a ~ b ~ c only b goes if a and c are not alike. Depends on nothing but the arguments.
+    """
+    groups = band_groups(signatures, bands_for(alike.threshold, signatures.shape[1]))
+    least = _least_estimate(alike.threshold, signatures.shape[1])
+    words_of = lru_cache(WORDS)(lambda row: shingle_words(letters[row], alike.shingle))
+    kept_rows: defaultdict[int, list[int]] = defaultdict(list)
+    found = []
+    for row in np.flatnonzero((groups >= 0).any(axis=1)).tolist():
+        own = groups[row][groups[row] >= 0].tolist()
+        proposed = sorted({other for group in own for other in kept_rows.get(group, ())})
+        near = _near(row, proposed, signatures, least) if proposed else []
+        twin = _twin(row, near, letters, words_of, alike)
+        if twin is not None:
+            found.append(twin)
+            continue
+        for group in own:
+            if len(kept_rows[group]) < GROUP:
+                kept_rows[group].append(row)
+    return found
+
+
+def without_twins(rows: pl.DataFrame, twins: Sequence[Twin], threshold: float) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows that stay, and those with a twin with `reason`, `value` and `threshold` for the ledger."""
+    ids = rows["id"]
+    places = pl.Series([twin.row for twin in twins], dtype=pl.Int64)
+    dropped = rows[places].with_columns(
+        reason=pl.lit("near_duplicate"),
+        value=pl.Series([f"jaccard {t.similarity:.3f} with {ids[t.kept]}" for t in twins], dtype=pl.String),
+        threshold=pl.lit(str(threshold)),
+    )
+    return rows.filter(~pl.int_range(pl.len()).is_in(places.implode())), dropped
+
+
+def different_facts(left: str, right: str, short: int) -> bool:
+    """True when two short texts differ in a word or a number at one or two places, as two fillings of a form do.
+
+    What one has more at its beginning or end does not count: that is what sites put around a copied text.
+    """
+    if min(len(left), len(right)) >= short:
+        return False
+    places, last_end = 0, -2
+    for edit in Levenshtein.opcodes(left, right):
+        if edit.tag == "equal":
+            continue
+        at_edge = (edit.src_end == 0 or edit.src_start == len(left)) and edit.tag == "insert"
+        at_edge |= (edit.dest_end == 0 or edit.dest_start == len(right)) and edit.tag == "delete"
+        if not at_edge and edit.src_start > last_end + 1:  # one unchanged character does not part two places
+            places += 1
+        last_end = edit.src_end
+    return 0 < places <= FACT_PLACES
+
+
+def _least_estimate(threshold: float, bins: int) -> float:
+    """The similarity of signatures below which the texts are hardly ever as similar as `threshold`."""
+    return threshold - SLACK * float(np.sqrt(threshold * (1 - threshold) / bins))
+
+
+def _near(row: int, proposed: list[int], signatures: Signatures, least: float) -> list[int]:
+    """Of the proposed rows those whose signature is similar enough, the most similar first."""
+    estimates = (signatures[proposed] == signatures[row]).mean(axis=1)
+    order = np.argsort(-estimates, kind="stable")[:CHECKS]
+    return [proposed[place] for place in order.tolist() if estimates[place] >= least]
+
+
+def _twin(
+    row: int, near: list[int], letters: Sequence[str], words_of: Callable[[int], Words], alike: Alike
+) -> Twin | None:
+    for other in near:
+        similarity = jaccard(words_of(row), words_of(other))
+        if similarity >= alike.threshold and not different_facts(letters[other], letters[row], alike.short_chars):
+            return Twin(row, other, similarity)
+    return None
