@@ -7,6 +7,7 @@ Share = Annotated[float, 0, 1]
 Count = Annotated[int, 0, None]
 Positive = Annotated[int, 1, None]
 Language = Literal["zh", "en"]
+Preset = Literal["wudao", "wanjuan", "skypile", "mnbvc", "mnbvc_qa"]
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,15 @@ class Ingest:
     """Reading raw files."""
 
     path: str
-    """Folder of .jsonl, .jsonl.gz, .csv and .txt files, searched recursively."""
+    """Folder of raw files, searched recursively; docs/how-to.md lists the formats."""
     text_fields: list[str]
-    """Field names of the text; the first that a record has counts."""
+    """Field names of the text, or paths (a.b); the first that a record has counts."""
     title_fields: list[str]
     """Field names of the title."""
+    layouts: dict[str, Preset | list[str]]
+    """Source, or its first folder -> where its text is, if not in `text_fields`: a published layout, or fields to join."""
+    txt: Literal["passages", "file"]
+    """passages: blank lines part the texts of a .txt file; file: it is one text."""
     limit_per_file: Count
     """Records taken from each file, a seeded sample; 0: all."""
     seed: int
@@ -103,7 +108,7 @@ class Decontaminate:
     """Overlap with evaluation sets."""
 
     path: str
-    """Folder of .jsonl files."""
+    """Folder of evaluation sets (jsonl, json, csv, tsv, parquet), or one of them."""
     fields: list[str]
     """Fields of an evaluation record that must not appear in the data."""
     ngram: Annotated[int, 5, 50]
@@ -139,7 +144,7 @@ class Seeds:
     """Reading instruction pairs written by people."""
 
     path: str
-    """A .jsonl file or a folder of them."""
+    """A file of pairs (jsonl, json, csv, tsv, parquet) or a folder of them."""
     fields: dict[str, list[str]]
     """Our column -> names it may have in the files."""
     heldout: Annotated[float, 0, 0.9]

@@ -6,7 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from kun.corpus.readers import Reject, objects, raw_files
+from kun.corpus.files import raw_files
+from kun.corpus.items import Reject
+from kun.corpus.readers import has_fields, objects
 from kun.corpus.text import bare, normalise
 from kun.errors import InputError
 from kun.params import Decontaminate
@@ -56,7 +58,7 @@ class EvalGrams:
 
 
 def load_evals(place: Path, fields: Sequence[str], ngram: int) -> EvalGrams:
-    """Read a .jsonl or .jsonl.gz file, or all below a folder; an empty or missing folder is fine.
+    """Read a file of records, or all below a folder; an empty or missing folder is fine.
 
     Raises InputError for what cannot be read, line or file: an evaluation item passed over would be trained on.
     """
@@ -88,9 +90,9 @@ def decontaminate(project: Project, params: Decontaminate) -> dict[str, Any]:
 def _items(place: Path, fields: Sequence[str]) -> Iterator[tuple[str, str]]:
     folder = place.parent if place.is_file() else place
     for path in [place] if place.is_file() else raw_files(place):
-        if not path.name.endswith((".jsonl", ".jsonl.gz")):
+        if not has_fields(path):
             raise InputError(
-                f"{path}: evaluation sets are read as .jsonl or .jsonl.gz; convert the file or move it away"
+                f"{path}: evaluation sets are read as jsonl, json, csv, tsv or parquet; convert the file or move it away"
             )
         for item in objects(path, path.relative_to(folder).as_posix()):
             if isinstance(item, Reject):

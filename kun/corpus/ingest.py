@@ -1,13 +1,17 @@
 """Raw files -> data/ingested: one normalised text a row, each with its id, source and origin."""
 
 import heapq
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from kun.corpus.readers import Fields, Record, Reject, raw_files, read, source_of
+from kun.corpus.files import encoding_of, raw_files, source_of
+from kun.corpus.items import Record, Reject
+from kun.corpus.layouts import Layout, layout_of
+from kun.corpus.readers import read
 from kun.corpus.text import language, text_id, unit_hash
 from kun.errors import InputError
 from kun.params import Ingest
@@ -24,20 +28,31 @@ def ingest(project: Project, params: Ingest) -> dict[str, Any]:
     text id is the kept row's. Raises InputError when the folder is missing or empty or no text is left.
     """
     folder = project.root / params.path
-    fields = Fields(params.text_fields, params.title_fields)
+    usual = Layout(params.text_fields, params.title_fields)
     kept: list[dict[str, str]] = []
     rejected: list[dict[str, str]] = []
     first_seen: dict[str, str] = {}
-    for path in _files(folder):
-        name = path.relative_to(folder).as_posix()
+    files = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
+    for name, path in files.items():
         source = source_of(name)
-        for item in _sampled(read(path, name, fields), params):
+        layout = layout_of(source, params.layouts, usual)
+        for item in _sampled(read(path, name, layout, params.txt == "file"), params):
             row = _row(item, source, first_seen)
             (rejected if "reason" in row else kept).append(row)
     if not kept:
         raise InputError(f"{folder} gave no text: all {len(rejected)} records were rejected, {_common_fault(rejected)}")
     frame = pl.DataFrame(kept).with_columns(lang=language(pl.col("text")), n_chars=pl.col("text").str.len_chars())
-    return close_stage(project, STAGE, "ingested", len(kept) + len(rejected), frame, [_ledger(rejected)])
+    encodings = {name: encoding for name, path in files.items() if (encoding := _encoding(path)) not in ("", "utf-8")}
+    rows_in = len(kept) + len(rejected)
+    return close_stage(project, STAGE, "ingested", rows_in, frame, [_ledger(rejected)], encodings=encodings)
+
+
+def _encoding(path: Path) -> str:
+    """That a text file was read in; "" when it has none, or is too broken to tell (the ledger has it then)."""
+    try:
+        return "" if path.suffix == ".parquet" else encoding_of(path)
+    except (EOFError, OSError, zlib.error):
+        return ""
 
 
 def _files(folder: Path) -> list[Path]:
@@ -45,7 +60,7 @@ def _files(folder: Path) -> list[Path]:
         raise InputError(f"{folder} is not a folder; set ingest.path in params.yaml to the folder of your raw files")
     if found := raw_files(folder):
         return found
-    raise InputError(f"{folder} holds no files; put .jsonl, .jsonl.gz, .csv or .txt files there")
+    raise InputError(f"{folder} holds no files; put .jsonl, .csv, .parquet, .txt or .html files there")
 
 
 def _sampled(items: Iterable[Record | Reject], params: Ingest) -> Iterator[Record | Reject]:

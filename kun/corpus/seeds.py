@@ -8,7 +8,9 @@ from typing import Any
 import polars as pl
 
 from kun.corpus.decontaminate import EvalGrams
-from kun.corpus.readers import Reject, objects, raw_files, source_of
+from kun.corpus.files import raw_files, source_of
+from kun.corpus.items import Reject, printable
+from kun.corpus.readers import has_fields, objects
 from kun.corpus.text import normalise, text_id, unit_hash
 from kun.errors import InputError
 from kun.params import Seeds
@@ -66,11 +68,13 @@ def rules(params: Seeds) -> dict[str, Rule]:
 
 
 def _read(place: Path, params: Seeds) -> Iterator[dict[str, str] | Reject]:
-    """A row or a reject for each line of the .jsonl files at `place`; other files there are passed over."""
+    """A row or a reject for each record of the files at `place`; files without named fields are passed over."""
     files = [place] if place.is_file() else raw_files(place)
-    files = [path for path in files if path.name.endswith((".jsonl", ".jsonl.gz"))]
+    files = [path for path in files if has_fields(path)]
     if not files:
-        raise InputError(f"{place} holds no .jsonl file; put seed pairs there or set seeds.path in params.yaml")
+        raise InputError(
+            f"{place} holds no file of records (.jsonl, .csv, ...); put seed pairs there or set seeds.path in params.yaml"
+        )
     for path in files:
         name = path.name if path == place else path.relative_to(place).as_posix()
         for item in objects(path, name):
@@ -86,7 +90,7 @@ def _pair(origin: str, record: dict[str, Any], names: dict[str, list[str]]) -> d
         value = "" if name is None else record[name]
         optional = column == "input"
         if not optional and (name is None or value is None):
-            return Reject(origin, f"missing_{column}", f"fields: {', '.join(record)}", excerpt)
+            return Reject(origin, f"missing_{column}", printable(f"fields: {', '.join(record)}"), excerpt)
         if not isinstance(value, str) and not (optional and value is None):
             return Reject(origin, "wrong_type", f"{name}: {type(value).__name__}", excerpt)
         pair[column] = normalise(value or "")

@@ -104,6 +104,6 @@ def test_an_evaluation_set_that_would_be_passed_over_is_an_error(project: Projec
     evals(project, {"query": QUESTION})
     with pytest.raises(InputError, match=r"a\.jsonl:1: no text in decontaminate\.fields; this record has: query"):
         load_evals(project.root / "data/eval", params.decontaminate.fields, 13)
-    (project.root / "data/eval/a.jsonl").rename(project.root / "data/eval/a.csv")
-    with pytest.raises(InputError, match=r"a\.csv: evaluation sets are read as \.jsonl"):
+    (project.root / "data/eval/a.jsonl").rename(project.root / "data/eval/a.txt")
+    with pytest.raises(InputError, match=r"a\.txt: evaluation sets are read as jsonl, json, csv"):
         load_evals(project.root / "data/eval", params.decontaminate.fields, 13)

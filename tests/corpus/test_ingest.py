@@ -1,9 +1,10 @@
 import json
+from dataclasses import replace
 
 import pytest
 
+from kun.corpus.files import source_of
 from kun.corpus.ingest import ingest
-from kun.corpus.readers import source_of
 from kun.errors import InputError
 from kun.params import Params
 from kun.project import Project
@@ -90,3 +91,18 @@ def test_sample_data(project: Project, params: Params) -> None:
         "null_text": 1,
         "wrong_type": 1,
     }
+
+
+def test_layouts_and_encodings(project: Project, params: Params) -> None:
+    put(project, "usual.jsonl", "河")
+    folder = project.root / "data" / "raw" / "faq"
+    folder.mkdir()
+    (folder / "a.jsonl").write_text('{"q": "为什么？", "a": "因为。"}\n', encoding="utf-8")
+    (folder / "b.txt").write_bytes("春天来了，河水涨了起来。\n\n他们在院子里种花。".encode("gb18030"))
+    counts = ingest(project, replace(params.ingest, layouts={"faq": ["q", "a"]}, txt="file"))
+    assert read_dataset(project.dataset("ingested"))["text"].to_list() == [
+        "为什么？\n\n因为。",
+        "春天来了，河水涨了起来。\n\n他们在院子里种花。",
+        "河",
+    ]
+    assert counts["encodings"] == {"faq/b.txt": "gb18030"}

@@ -1,22 +1,28 @@
+import csv
 import gzip
 import json
 import tracemalloc
 from pathlib import Path
 
+import polars as pl
+import pyarrow
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kun.corpus.encoding import guess_encoding
-from kun.corpus.readers import MAX_LINE, Fields, Record, Reject, raw_files, read
+from kun.corpus.files import MAX_LINE, encoding_of, raw_files
+from kun.corpus.items import Record, Reject
+from kun.corpus.layouts import Layout
+from kun.corpus.readers import read
 
-FIELDS = Fields(["text", "content"], ["title"])
+USUAL = Layout(["text", "content"], ["title"])
 ESSAYS = Path(__file__).parents[2] / "data" / "raw" / "essays"
 SAVED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 
 
 def items(path: Path) -> list[Record | Reject]:
-    return list(read(path, path.name, FIELDS))
+    return list(read(path, path.name, USUAL))
 
 
 def written(tmp_path: Path, name: str, content: str | bytes) -> Path:
@@ -180,3 +186,124 @@ def test_no_line_is_ever_lost(tmp_path: Path, lines: list[bytes]) -> None:
 def test_no_csv_record_is_ever_lost(tmp_path: Path, rows: list[list[str]]) -> None:
     quoted = [",".join('"' + cell.replace('"', '""') + '"' for cell in row) for row in [["text", "title"], *rows]]
     assert len(items(written(tmp_path, "a.csv", "\n".join(quoted)))) == len(rows)
+
+
+ROWS = [{"title": "题", "text": "河水"}, {"title": "", "text": "湖"}, {"title": "题", "text": "海，\t“大”"}]
+LINES_OF_ROWS = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)
+
+
+def zst(content: bytes) -> bytes:
+    return pyarrow.compress(content, codec="zstd", asbytes=True)  # type: ignore[no-any-return]
+
+
+def saved(tmp_path: Path, name: str) -> Path:
+    """ROWS in a file of the format that `name` says."""
+    path = tmp_path / name
+    if name.endswith(".parquet"):
+        pl.DataFrame(ROWS).write_parquet(path)
+    elif ".json" in name and "jsonl" not in name and "lines" not in name:
+        path.write_text(json.dumps(ROWS, ensure_ascii=False, indent=1), encoding="utf-8")
+    elif ".tsv" in name:
+        cells = [["title", "text"], *([row["title"], row["text"].replace("\t", " ")] for row in ROWS)]
+        path.write_text("\n".join("\t".join(row) for row in cells), encoding="utf-8")
+    elif ".csv" in name:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            table = csv.DictWriter(file, ["title", "text"])
+            table.writeheader()
+            table.writerows(ROWS)
+    else:
+        path.write_text(LINES_OF_ROWS, encoding="utf-8")
+    if name.endswith(".gz"):
+        path.write_bytes(gzip.compress(path.read_bytes()))
+    elif name.endswith(".zst"):
+        path.write_bytes(zst(path.read_bytes()))
+    return path
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.ndjson", "a.json", "a.json.gz", "lines.json"),
+        *("a.csv", "a.csv.zst", "a.tsv", "a.tsv.gz", "a.parquet"),
+    ],
+)
+def test_every_format_gives_the_same_records(tmp_path: Path, name: str) -> None:
+    found = items(saved(tmp_path, name))
+    texts = [(item.title, item.text.replace("\t", " ")) for item in found if isinstance(item, Record)]
+    assert texts == [(row["title"], row["text"].replace("\t", " ")) for row in ROWS]
+    assert len({item.origin for item in found}) == 3
+    assert all(item.origin.startswith(f"{name}:") for item in found)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.jsonl.zst", "a.json.gz", "a.csv.zst"])
+def test_a_torn_archive_is_told(tmp_path: Path, name: str) -> None:
+    path = saved(tmp_path, name)
+    path.write_bytes(path.read_bytes()[:-12])
+    *_, last = items(path)
+    assert isinstance(last, Reject)
+    assert last.reason in ("undecodable", "malformed_json")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gb18030"])
+def test_an_array_in_another_encoding(tmp_path: Path, encoding: str) -> None:
+    rows = [{"text": "春天来了，河水涨了起来"}, {"text": "他们在院子里种花"}]
+    path = written(tmp_path, "a.json", json.dumps(rows, ensure_ascii=False).encode(encoding))
+    assert [getattr(item, "text", item) for item in items(path)] == [row["text"] for row in rows]
+    assert encoding_of(path) == encoding
+
+
+def test_a_broken_array_keeps_what_was_read(tmp_path: Path) -> None:
+    found = items(written(tmp_path, "a.json", '[{"text": "河"}, ["湖"], {"text": 5}, {"text": "海"'))
+    assert [getattr(item, "reason", "") for item in found] == ["", "not_an_object", "wrong_type", "malformed_json"]
+    assert [item.origin for item in found] == ["a.json:1", "a.json:2", "a.json:3", "a.json:4"]
+
+
+def test_broken_and_empty_parquet(tmp_path: Path) -> None:
+    (torn,) = items(written(tmp_path, "a.parquet", saved(tmp_path, "b.parquet").read_bytes()[:-9]))
+    assert isinstance(torn, Reject) and (torn.origin, torn.reason) == ("a.parquet:1", "malformed_parquet")
+    pl.DataFrame(schema={"text": pl.String}).write_parquet(tmp_path / "c.parquet")
+    (empty,) = items(tmp_path / "c.parquet")
+    assert isinstance(empty, Reject) and empty.reason == "empty_file"
+
+
+def test_a_tab_separated_quote_is_a_character(tmp_path: Path) -> None:
+    found = items(written(tmp_path, "a.tsv", 'title\ttext\n"题\t他说"好"\n题\n'))
+    assert found[0] == Record("a.tsv:2", '他说"好"', '"题')
+    assert isinstance(found[1], Reject) and found[1].value == "1 fields, the header has 2"
+
+
+def test_markdown_is_one_text_with_its_heading(tmp_path: Path) -> None:
+    page = "---\ntags: [茶]\n---\n# 泡茶 #\n\n水温八十度。\n\n## 步骤\n\n先温杯。\n"
+    assert items(written(tmp_path, "a.md", page)) == [
+        Record("a.md:1", "# 泡茶 #\n\n水温八十度。\n\n## 步骤\n\n先温杯。", "泡茶")
+    ]
+
+
+def test_html_gives_its_main_text(tmp_path: Path) -> None:
+    body = "".join(f"<p>{'河水从山谷里流出来，慢慢汇入湖面。' * 4}（{number}）</p>" for number in range(4))
+    page = (
+        "<html><head><meta charset='gb18030'><title>河与湖</title></head><body><nav><a href='/'>首页</a> <a>登录</a></nav>"
+        f"<article><h1>河与湖</h1>{body}</article><footer>版权所有</footer><script>var a = '脚本'</script></body></html>"
+    )
+    (found,) = items(written(tmp_path, "a.html", page.encode("gb18030")))
+    assert isinstance(found, Record)
+    assert (found.origin, found.title) == ("a.html:1", "河与湖")
+    assert "慢慢汇入湖面。（3）" in found.text
+    assert not any(word in found.text for word in ("首页", "脚本", "<p>"))
+    (bare,) = items(written(tmp_path, "b.html", "<html><body></body></html>"))
+    assert isinstance(bare, Reject) and bare.reason == "empty_text"
+
+
+def test_a_text_file_can_be_one_text(tmp_path: Path) -> None:
+    path = written(tmp_path, "茶.txt", "一\n\n二\n")
+    assert list(read(path, path.name, USUAL, whole_txt=True)) == [Record("茶.txt:1", "一\n\n二", "茶")]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.csv", "a.tsv", "a.txt", "a.md", "a.html", "a.parquet"])
+@SAVED
+@given(content=st.binary(max_size=200))
+def test_no_bytes_are_a_crash(tmp_path: Path, name: str, content: bytes) -> None:
+    found = items(written(tmp_path, name, content))
+    assert found, "a file is always accounted for"
+    for item in found:
+        (item.text if isinstance(item, Record) else item.value + item.excerpt).encode()

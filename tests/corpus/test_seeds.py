@@ -103,7 +103,7 @@ def test_too_few_pairs_are_an_error(project: Project, params: Params, records: l
 
 
 def test_missing_folder_is_an_error(project: Project, params: Params) -> None:
-    with pytest.raises(InputError, match=r"holds no \.jsonl file"):
+    with pytest.raises(InputError, match=r"holds no file of records"):
         seeds(project, params.seeds, None, count_chars)
 
 

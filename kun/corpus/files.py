@@ -1,0 +1,85 @@
+"""Raw files as bytes and lines: which there are, how they are compressed, in which encoding they are."""
+
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BufferedReader, TextIOWrapper
+from pathlib import Path
+from typing import IO
+
+from kun.corpus.encoding import MARK_ERRORS, SAMPLE, guess_encoding
+
+MAX_LINE = 8 * 2**20
+"""Characters of the longest line, passage or csv field that is held in memory."""
+
+EXCERPT = 200
+COMPRESSED = (".gz", ".zst")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line without its end; `too_long` ones carry only their beginning."""
+
+    number: int
+    text: str
+    too_long: bool = False
+
+
+def raw_files(folder: Path) -> list[Path]:
+    """All files below `folder` in path order, without README files and anything hidden."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and not path.name.startswith("README")
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
+def suffixes_of(name: str) -> tuple[str, str]:
+    """(suffix of the format, suffix of the compression or ""): "a.b.jsonl.gz" -> (".jsonl", ".gz")."""
+    path = Path(name)
+    packed = path.suffix if path.suffix in COMPRESSED else ""
+    return Path(name.removesuffix(packed)).suffix, packed
+
+
+def source_of(name: str) -> str:
+    """Relative path without the suffixes of its format: "howto.jsonl.gz" -> "howto", "wiki.zh/tea.txt" -> "wiki.zh/tea"."""
+    return name.removesuffix("".join(suffixes_of(name)))
+
+
+def open_raw(path: Path) -> IO[bytes]:
+    """The file's bytes, decompressed."""
+    if path.name.endswith(".gz"):
+        return gzip.open(path, "rb")  # type: ignore[return-value]
+    if path.name.endswith(".zst"):
+        import pyarrow
+
+        return BufferedReader(pyarrow.input_stream(str(path), compression="zstd"))
+    return path.open("rb")
+
+
+def encoding_of(path: Path) -> str:
+    """The encoding that the beginning of a file reads best in."""
+    found = path.stat()
+    return _encoding(path, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(16)
+def _encoding(path: Path, size: int, changed: int) -> str:
+    with open_raw(path) as raw:
+        return guess_encoding(raw.read(SAMPLE))
+
+
+def lines(path: Path) -> Iterator[Line]:
+    """Decoded lines; what the file's encoding does not allow becomes UNDECODABLE. Holds one line of up to MAX_LINE."""
+    with open_raw(path) as raw, TextIOWrapper(raw, encoding=encoding_of(path), errors=MARK_ERRORS) as stream:
+        number = 0
+        while piece := stream.readline(MAX_LINE + 1):
+            number += 1
+            too_long = len(piece) > MAX_LINE and not piece.endswith("\n")
+            rest = piece
+            while rest and not rest.endswith("\n"):
+                rest = stream.readline(2**16)
+            yield Line(number, piece[:EXCERPT] if too_long else piece.removesuffix("\n"), too_long)
