@@ -1,15 +1,19 @@
 """data/deduped -> data/decontaminated: nothing of an evaluation set may be trained on."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from kun.corpus.files import raw_files
 from kun.corpus.items import Reject
 from kun.corpus.readers import has_fields, objects
-from kun.corpus.text import bare, normalise
+from kun.corpus.runs import Words, blocks, mixed, runs_of_all
+from kun.corpus.text import bare, bare_expr, normalise
 from kun.errors import InputError
 from kun.params import Decontaminate
 from kun.project import Project
@@ -38,9 +42,24 @@ class EvalGrams:
                     self._owners.setdefault(letters[start : start + size], eval_id)
         self._sizes = sorted({len(gram) for gram in self._owners}, reverse=True)
 
+    @cached_property
+    def _sieves(self) -> list["_Sieve"]:
+        return [_Sieve([gram for gram in self._owners if len(gram) == size]) for size in self._sizes]
+
+    def overlaps(self, letters: Sequence[str]) -> list[str | None]:
+        """`overlap` of many texts of which only letters and digits are left (`bare`): a sieve lets few through to it."""
+        found: list[str | None] = [None] * len(letters)
+        for start, end in blocks(letters):
+            part = letters[start:end]
+            for row in sorted({row for sieve in self._sieves for row in sieve.rows(part)}):
+                found[start + row] = self._overlap(part[row])
+        return found
+
     def overlap(self, text: str) -> str | None:
         """The first span that `text` shares with an evaluation item, as long as it goes on; None when there is none."""
-        letters = bare(normalise(text))
+        return self._overlap(bare(normalise(text)))
+
+    def _overlap(self, letters: str) -> str | None:
         for size in self._sizes:
             for start in range(len(letters) - size + 1):
                 if letters[start : start + size] in self._owners:
@@ -57,6 +76,32 @@ class EvalGrams:
         return start + size
 
 
+class _Sieve:
+    """Finds the texts that may have one of many runs of the same length: misses none, and hardly lets another through."""
+
+    BITS = 24  # of the table that most runs fail at; 10,000 evaluation items fill 4% of it
+
+    def __init__(self, grams: Sequence[str]) -> None:
+        self._size = len(grams[0])
+        self._words = np.unique(self._hashed(grams)[0])
+        self._table = np.zeros(2**self.BITS, dtype=bool)
+        self._table[self._places(self._words)] = True
+
+    def rows(self, letters: Sequence[str]) -> set[int]:
+        """Places of the texts in which a run is found."""
+        words, rows = self._hashed(letters)
+        likely = self._table[self._places(words)]
+        words, rows = words[likely], rows[likely]
+        return set(rows[np.isin(words, self._words)].tolist())
+
+    def _hashed(self, texts: Sequence[str]) -> tuple[Words, NDArray[np.int64]]:
+        words, rows = runs_of_all(texts, self._size)
+        return mixed(words), rows
+
+    def _places(self, words: Words) -> NDArray[np.int64]:
+        return (words >> np.uint64(64 - self.BITS)).astype(np.int64)
+
+
 def load_evals(place: Path, fields: Sequence[str], ngram: int) -> EvalGrams:
     """Read a file of records, or all below a folder; an empty or missing folder is fine.
 
@@ -69,7 +114,7 @@ def decontaminate(project: Project, params: Decontaminate) -> dict[str, Any]:
     """Drop texts that share a run of `ngram` characters with an evaluation item; returns the counts."""
     texts = read_dataset(project.dataset("deduped"))
     evals = load_evals(project.root / params.path, params.fields, params.ngram)
-    spans = [evals.overlap(text) for text in texts["text"]]
+    spans = evals.overlaps(texts.select(bare_expr(pl.col("text"))).to_series().to_list())
     marked = texts.with_columns(
         value=pl.Series([span and f"{span} ({evals.owner(span)})" for span in spans], dtype=pl.String),
         reason=pl.lit("contaminated"),

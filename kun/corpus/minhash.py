@@ -1,20 +1,19 @@
 """MinHash signatures of many texts at once, and the bands by which similar texts find each other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
 
-Words = NDArray[np.uint64]
+from kun.corpus.runs import FACTOR, Words, blocks, mixed, runs_of, runs_of_all
+
 Signatures = NDArray[np.uint32]
 
 RECALL_AT_THRESHOLD = 0.95
 """More similar pairs are proposed more often. The price is false proposals, which cost a comparison each, never a text."""
 
-_BLOCK = 2**16  # characters hashed at a time: the passes over them stay in the processor's cache
 _EMPTY = np.uint32(2**32 - 1)
-_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
 def signatures_of(texts: Sequence[str], shingle: int, bins: int, seed: int) -> Signatures:
@@ -25,7 +24,7 @@ def signatures_of(texts: Sequence[str], shingle: int, bins: int, seed: int) -> S
     optimal densification (Shrivastava 2017). A text shorter than a shingle is its own only one.
     """
     found = np.full((len(texts), bins), _EMPTY, dtype=np.uint32)
-    for start, end in _blocks(texts):
+    for start, end in blocks(texts):
         _fill(found[start:end], [_filled(text, shingle) for text in texts[start:end]], shingle, seed)
     _borrow(found, seed)
     return found
@@ -33,7 +32,7 @@ def signatures_of(texts: Sequence[str], shingle: int, bins: int, seed: int) -> S
 
 def shingle_words(text: str, shingle: int) -> Words:
     """The distinct shingles of a text, as sorted 64-bit words."""
-    words = _windows(_codes(_filled(text, shingle)), shingle)
+    words = runs_of(_filled(text, shingle), shingle)
     words.sort()
     return words[np.append(True, words[1:] != words[:-1])]
 
@@ -69,7 +68,7 @@ def band_groups(signatures: Signatures, bands: int) -> NDArray[np.int32]:
     for band in range(bands):
         words = np.zeros(len(signatures), dtype=np.uint64)
         for column in signatures[:, band * width : (band + 1) * width].T:
-            words = _mixed((words ^ column) * _FACTOR)
+            words = mixed((words ^ column) * FACTOR)
         _, where, times = np.unique(words, return_inverse=True, return_counts=True)
         shared = times > 1
         numbers = np.where(shared, np.cumsum(shared) - 1 + n_groups, -1)
@@ -78,25 +77,10 @@ def band_groups(signatures: Signatures, bands: int) -> NDArray[np.int32]:
     return groups
 
 
-def _blocks(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Ranges of texts that hold about _BLOCK characters together, at least one text each."""
-    start, size = 0, 0
-    for place, text in enumerate(texts):
-        if size and size + len(text) > _BLOCK:
-            yield start, place
-            start, size = place, 0
-        size += len(text)
-    if start < len(texts):
-        yield start, len(texts)
-
-
 def _fill(found: Signatures, texts: Sequence[str], shingle: int, seed: int) -> None:
     """Least rank in each bin, over all shingles of all texts at once."""
-    sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-    words = _mixed(_windows(_codes("".join(texts)), shingle) + np.uint64(seed))
-    rows = np.repeat(np.arange(len(texts)), sizes)
-    inside = rows[: len(words)] == rows[shingle - 1 :]  # not those that reach into the next text
-    words, rows = words[inside], rows[: len(words)][inside]
+    words, rows = runs_of_all(texts, shingle)
+    words = mixed(words + np.uint64(seed))
     bins = found.shape[1]
     places = rows * bins + ((words >> np.uint64(32)) * np.uint64(bins) >> np.uint64(32)).astype(np.int64)
     np.minimum.at(found.reshape(-1), places, words.astype(np.uint32))
@@ -106,37 +90,16 @@ def _filled(text: str, shingle: int) -> str:
     return text if len(text) >= shingle else text.ljust(shingle, "\0")
 
 
-def _codes(text: str) -> Words:
-    return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
-
-
-def _windows(codes: Words, size: int) -> Words:
-    """A number for each run of `size` codes: a polynomial in them, modulo 2^64."""
-    n_words = max(len(codes) - size + 1, 0)
-    words = np.zeros(n_words, dtype=np.uint64)
-    for place in range(size):
-        words *= _FACTOR
-        words += codes[place : place + n_words]
-    return words
-
-
-def _mixed(words: Words) -> Words:
-    """Every bit of the result depends on every bit of the word (splitmix64)."""
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
-
-
 def _borrow(found: Signatures, seed: int) -> None:
     """Give each empty bin the rank of a full one, chosen by a hash of the bin and the attempt, the same for all texts."""
     bins = found.shape[1]
     filled = found != _EMPTY
     rows, empty = np.nonzero(~filled)
-    keys = _mixed(np.arange(bins, dtype=np.uint64) + np.uint64(seed + 1) * np.uint64(1 << 20))
+    keys = mixed(np.arange(bins, dtype=np.uint64) + np.uint64(seed + 1) * np.uint64(1 << 20))
     for attempt in count(1):
         if not len(rows):
             return
-        source = (_mixed(keys + np.uint64(attempt * int(_FACTOR) % 2**64)) % np.uint64(bins)).astype(np.int64)[empty]
+        source = (mixed(keys + np.uint64(attempt * int(FACTOR) % 2**64)) % np.uint64(bins)).astype(np.int64)[empty]
         lucky = filled[rows, source]
         found[rows[lucky], empty[lucky]] = found[rows[lucky], source[lucky]]
         rows, empty = rows[~lucky], empty[~lucky]

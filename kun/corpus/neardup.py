@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 from rapidfuzz.distance import Levenshtein
 
-from kun.corpus.minhash import Signatures, Words, band_groups, bands_for, jaccard, shingle_words
+from kun.corpus.minhash import Signatures, band_groups, bands_for, jaccard, shingle_words
+from kun.corpus.runs import Words
 
 SLACK = 4
 """Standard deviations by which the similarity of signatures may fall short of the threshold before the texts are read."""

@@ -46,6 +46,12 @@ def test_overlap_is_shared_and_long_enough(item: str, text: str) -> None:
     assert span is None or (len(span) >= 8 and span in bare(text))
 
 
+@given(st.lists(st.text("甲乙丙丁", max_size=30), max_size=4), st.lists(st.text("甲乙丙丁，", max_size=60), max_size=6))
+def test_many_texts_at_once_give_what_each_gives(items: list[str], texts: list[str]) -> None:
+    grams = EvalGrams([(f"e{number}", item) for number, item in enumerate(items)], 9)
+    assert grams.overlaps([bare(text) for text in texts]) == [grams.overlap(text) for text in texts]
+
+
 def test_contaminated_rows_name_span_and_item(project: Project, params: Params) -> None:
     evals(
         project, {"id": "e1", "instruction": QUESTION, "choices": ["甲"]}, {"id": "e2", "reference": ["短", SENTENCE]}

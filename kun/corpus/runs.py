@@ -1,0 +1,57 @@
+"""Runs of characters as numbers, of many texts at once: what signatures and look-ups are made of."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Words = NDArray[np.uint64]
+
+FACTOR = np.uint64(0x9E3779B97F4A7C15)
+_BLOCK = 2**16  # characters at a time: the passes over them stay in the processor's cache
+
+
+def runs_of(text: str, size: int) -> Words:
+    """A number for each run of `size` characters: a polynomial in their code points, modulo 2^64."""
+    return _runs(_codes(text), size)
+
+
+def runs_of_all(texts: Sequence[str], size: int) -> tuple[Words, NDArray[np.int64]]:
+    """The runs of all texts, and for each the place of its text; no run reaches from one text into the next."""
+    sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+    words = _runs(_codes("".join(texts)), size)
+    rows = np.repeat(np.arange(len(texts)), sizes)
+    inside = rows[: len(words)] == rows[size - 1 :]
+    return words[inside], rows[: len(words)][inside]
+
+
+def mixed(words: Words) -> Words:
+    """Every bit of the result depends on every bit of the word (splitmix64)."""
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))
+
+
+def blocks(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Ranges of texts that hold about _BLOCK characters together, at least one text each."""
+    start, size = 0, 0
+    for place, text in enumerate(texts):
+        if size and size + len(text) > _BLOCK:
+            yield start, place
+            start, size = place, 0
+        size += len(text)
+    if start < len(texts):
+        yield start, len(texts)
+
+
+def _codes(text: str) -> Words:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
+
+
+def _runs(codes: Words, size: int) -> Words:
+    n_words = max(len(codes) - size + 1, 0)
+    words = np.zeros(n_words, dtype=np.uint64)
+    for place in range(size):
+        words *= FACTOR
+        words += codes[place : place + n_words]
+    return words
