@@ -79,7 +79,7 @@ class Clean:
     max_dup_line_share: Share
     max_top_gram_share: Share
     max_links: Count
-    private: Literal["drop", "mask"]
+    private: Literal["drop", "mask", "keep"]
     """What happens to texts with telephone, e-mail, identity or account numbers."""
     simplify: bool
     """Convert traditional to simplified script."""

@@ -78,12 +78,15 @@ def clean(project: Project, params: Clean, count_tokens: Callable[[list[str]], l
     texts = read_dataset(project.dataset("ingested"))
     checks = rules(params)
     length = {"too_long": checks.pop("too_long")}
-    cheap = split_by_rules(features(tidied(texts, params)), checks)
+    repaired = tidied(texts, params)
+    private = repaired["private"].explode(empty_as_null=False).value_counts(sort=True, name="places")
+    cheap = split_by_rules(features(repaired), checks)
     counts = count_tokens(cheap.kept["text"].to_list())
     costly = split_by_rules(cheap.kept.with_columns(n_tokens=pl.Series(counts, dtype=pl.Int64)), length)
     # The ledger quotes masked texts: it travels, and its examples stand in the report.
     dropped = [rejects(part.dropped, STAGE, excerpt="masked") for part in (cheap, costly)]
-    return close_stage(project, STAGE, "cleaned", texts.height, costly.kept, dropped, tokens=sum(counts))
+    extra = {"tokens": sum(counts), "private": dict(private.iter_rows())}
+    return close_stage(project, STAGE, "cleaned", texts.height, costly.kept, dropped, **extra)
 
 
 def rules(params: Clean) -> dict[str, Rule]:
@@ -95,7 +98,6 @@ def rules(params: Clean) -> dict[str, Rule]:
     def at_least(column: str, limit: float) -> Rule:
         return Rule(pl.col(column) >= limit, pl.col(column).round(4), f">= {limit}")
 
-    masked = params.private == "mask"
     return {
         "too_short": Rule(pl.col("n_chars") >= params.min_chars, pl.col("n_chars"), f">= {params.min_chars}"),
         "mojibake": at_most("mojibake_share", params.max_mojibake_share),
@@ -108,7 +110,9 @@ def rules(params: Clean) -> dict[str, Rule]:
         "navigation": Rule(pl.col("navigation").list.len() < 3, pl.col("navigation").list.join(" "), "at most 2 words"),
         "links": at_most("links", params.max_links),
         "private_data": Rule(
-            pl.lit(masked) | (pl.col("private") == ""), pl.col("private"), "none, with clean.private: drop"
+            pl.lit(params.private != "drop") | (pl.col("private").list.len() == 0),
+            pl.col("private").list.join(" "),
+            "none, with clean.private: drop",
         ),
         "copyright_tail": Rule(pl.col("copyright").is_null(), pl.col("copyright"), f"not in the last {COPYRIGHT_TAIL}"),
         "symbols": at_most("symbol_share", params.max_symbol_share),
@@ -122,7 +126,7 @@ def rules(params: Clean) -> dict[str, Rule]:
 def tidied(texts: pl.DataFrame, params: Clean) -> pl.DataFrame:
     """Repair `text`; `masked` is it without private data, of which `private` lists the kinds.
 
-    With `clean.private: mask` the masked text is the text.
+    With `clean.private: mask` the masked text is the text; with `keep` nothing happens to it.
     """
     convert = _simplifier() if params.simplify else str
     repaired = [convert(join_wrapped(normalise(strip_markup(text)))) for text in texts["text"]]
@@ -131,7 +135,7 @@ def tidied(texts: pl.DataFrame, params: Clean) -> pl.DataFrame:
     return texts.with_columns(
         text=masked if params.private == "mask" else pl.Series(repaired, dtype=pl.String),
         masked=masked,
-        private=pl.Series([" ".join(kinds) for _, kinds in found], dtype=pl.String),
+        private=pl.Series([kinds for _, kinds in found], dtype=pl.List(pl.String)),
     )
 
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from kun.corpus.minhash import Signatures, signatures_of
 from kun.corpus.neardup import Alike, near_duplicates, without_twins
-from kun.corpus.text import bare_expr, text_id
+from kun.corpus.text import bare, bare_expr, text_id
 from kun.params import Dedup
 from kun.project import Project
 from kun.tables.ledger import close_stage, rejects
@@ -16,25 +16,26 @@ from kun.work.scratch import Scratch
 
 STAGE = "dedup"
 VERSION = 1  # part of the signatures' key: raise it when they change
+SLICE = 20_000  # rows whose letters are in memory at a time
 
 
 def dedup(project: Project, params: Dedup) -> dict[str, Any]:
-    """Drop texts that agree in every letter and digit, then those whose shingles agree; returns the counts."""
+    """Drop texts that agree in every letter and digit, then those whose shingles agree; returns the counts.
+
+    `signed` counts the texts whose signature was not in scratch yet: a new file costs its own texts.
+    """
     texts = read_dataset(project.dataset("cleaned"))
-    ranked = texts.with_columns(place=pl.int_range(pl.len()), letters=_letters(), rank=_rank(params.prefer))
-    distinct, equal = _without_equal(ranked.sort("rank", "place"))
-    letters = distinct["letters"].to_list()
-    signatures, n_signed = _signatures(project, letters, params)
-    twins = near_duplicates(letters, signatures, Alike(params.shingle, params.threshold, params.short_chars))
+    ranked = texts.with_columns(place=pl.int_range(pl.len()), rank=_rank(params.prefer)).sort("rank", "place")
+    identity = {"version": VERSION, "shingle": params.shingle, "bins": params.bins, "seed": params.seed}
+    signature = pl.Array(pl.UInt32, params.bins)
+    scratch = Scratch(project.scratch, "signatures", identity, {"signature": signature})
+    keys, n_signed = _sign(scratch, ranked["text"], params)
+    distinct, equal = _without_equal(ranked.with_columns(key=keys))
+    alike = Alike(params.shingle, params.threshold, params.short_chars)
+    twins = near_duplicates(_Letters(distinct["text"]), _signatures(scratch, distinct["key"]), alike)
     kept, similar = without_twins(distinct, twins, params.threshold)
     ledger = [rejects(dropped.sort("place"), STAGE) for dropped in (equal, similar)]
     return close_stage(project, STAGE, "deduped", texts.height, kept.sort("place"), ledger, signed=n_signed)
-
-
-def _letters() -> pl.Expr:
-    """What is compared: letters and digits; a text without any stands for itself."""
-    letters = bare_expr(pl.col("text"))
-    return pl.when(letters == "").then(pl.col("text")).otherwise(letters)
 
 
 def _rank(prefer: Sequence[str]) -> pl.Expr:
@@ -47,26 +48,58 @@ def _rank(prefer: Sequence[str]) -> pl.Expr:
     return pl.min_horizontal(own, parent)
 
 
+class _Letters(Sequence[str]):
+    """Texts as they are compared, made when asked for: all at once would take as much memory again."""
+
+    def __init__(self, texts: pl.Series) -> None:
+        self._texts = texts
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def __getitem__(self, row: Any) -> Any:
+        text = self._texts[row]
+        return bare(text) or text
+
+
+def _letters(texts: pl.Series) -> list[str]:
+    """Letters and digits of each text; a text without any stands for itself."""
+    letters = bare_expr(pl.col("text"))
+    shown = pl.when(letters == "").then(pl.col("text")).otherwise(letters)
+    return texts.to_frame("text").select(shown).to_series().to_list()
+
+
+def _sign(scratch: Scratch, texts: pl.Series, params: Dedup) -> tuple[pl.Series, int]:
+    """Key of each text's letters, after putting the signatures that scratch lacks there; how many those were."""
+    known = scratch.keys()
+    keys: list[str] = []
+    n_signed = 0
+    for start in range(0, len(texts), SLICE):
+        letters = _letters(texts.slice(start, SLICE))
+        own = [text_id(text) for text in letters]
+        new = {key: text for key, text in zip(own, letters, strict=True) if key not in known}
+        if new:
+            made = signatures_of(list(new.values()), params.shingle, params.bins, params.seed)
+            scratch.append(pl.DataFrame({"key": list(new), "signature": made}, scratch.schema))
+        known.update(new)
+        n_signed += len(new)
+        keys += own
+    return pl.Series(keys, dtype=pl.String), n_signed
+
+
+def _signatures(scratch: Scratch, keys: pl.Series) -> Signatures:
+    """The signature of each key, [keys, bins]."""
+    known = scratch.read()
+    places = keys.to_frame("key").join(
+        known.select("key").with_row_index("place"), on="key", how="left", maintain_order="left"
+    )
+    return known["signature"].to_numpy()[places["place"].to_numpy()]
+
+
 def _without_equal(texts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows whose letters are new, and the others with their reason."""
-    marked = texts.with_columns(twin=pl.col("id").first().over("letters"), new=pl.col("letters").is_first_distinct())
+    marked = texts.with_columns(twin=pl.col("id").first().over("key"), new=pl.col("key").is_first_distinct())
     dropped = marked.filter(~pl.col("new")).with_columns(
         reason=pl.lit("exact_duplicate"), value=pl.format("same as {}", "twin"), threshold=pl.lit("letters and digits")
     )
     return marked.filter("new").select(texts.columns), dropped
-
-
-def _signatures(project: Project, letters: list[str], params: Dedup) -> tuple[Signatures, int]:
-    """Signatures of all texts, and how many of them were not in scratch yet."""
-    identity = {"version": VERSION, "shingle": params.shingle, "bins": params.bins, "seed": params.seed}
-    signature = pl.Array(pl.UInt32, params.bins)
-    scratch = Scratch(project.scratch, "signatures", identity, {"signature": signature})
-    wanted = pl.DataFrame({"key": map(text_id, letters), "letters": letters}, {"key": pl.String, "letters": pl.String})
-    known = scratch.read()
-    missing = wanted.join(known, on="key", how="anti")
-    made = signatures_of(missing["letters"].to_list(), params.shingle, params.bins, params.seed)
-    new = missing.select("key", signature=pl.Series(made, dtype=signature))
-    if new.height:
-        scratch.append(new)
-    found = wanted.select("key").join(pl.concat([known, new]), on="key", how="left", maintain_order="left")
-    return found["signature"].to_numpy().reshape(-1, params.bins), new.height

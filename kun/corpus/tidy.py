@@ -1,6 +1,7 @@
 """Repairs of one text that keep its meaning: markup away, hard line breaks joined, private data masked."""
 
 import html
+import ipaddress
 import re
 from html.entities import html5
 from itertools import pairwise
@@ -117,6 +118,9 @@ _PRIVATE: dict[str, str] = {
     "电话": rf"{_NUMBER_BEFORE}(?:\+?86[- ]?)?1[3-9]\d(?:\d{{8}}|-\d{{4}}-\d{{4}}| \d{{4}} \d{{4}}){_NUMBER_AFTER}"
     rf"|{_NUMBER_BEFORE}(?:\(0\d{{2,3}}\)|（0\d{{2,3}}）|0\d{{2,3}}[- ])\d{{7,8}}{_NUMBER_AFTER}",
     "银行卡号": rf"{_NUMBER_BEFORE}[3-6]\d{{3}}(?:[ -]?\d{{4}}){{3}}(?:[ -]?\d{{1,3}})?{_NUMBER_AFTER}",
+    "车牌号": r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-HJ-NP-Z][· ]?(?=[A-Z]*\d[A-Z]*\d)"
+    r"[A-HJ-NP-Z0-9]{4}(?:[A-HJ-NP-Z0-9]{1,2}|[挂学警港澳])(?![A-Z0-9])",
+    "IP地址": r"(?<![\d.Vv])(?<!版本)(?<!版本号)(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)",
     "账号": r"(?:(?<![A-Za-z])QQ|扣扣)(?:群|号码?)?\s*[:：是为]?\s*(?P<qq>\d{5,12})(?!\d)"
     r"|(?:微信|薇信|V信|(?<![A-Za-z])(?:VX|WX|wechat))号?码?\s*(?:[:：是为]\s*|(?=[A-Za-z_-]*\d))"
     r"(?P<wechat>[A-Za-z0-9][A-Za-z0-9_-]{5,19})(?![A-Za-z0-9_-])",
@@ -145,10 +149,15 @@ def mask_private(text: str) -> tuple[str, list[str]]:
 
 
 def _valid(kind: str, number: str) -> bool:
-    """Whether the check digit agrees, for kinds that have one."""
+    """Whether the check digit agrees, for kinds that have one, and an address is one of the open network."""
     if kind == "身份证号":
         total = sum(int(digit) * weight for digit, weight in zip(number[:17], _IDENTITY_WEIGHTS, strict=True))
         return _IDENTITY_CHECKS[total % 11] == number[17].upper()
+    if kind == "IP地址":
+        try:
+            return ipaddress.IPv4Address(number).is_global  # 127.0.0.1 and 192.168.1.1 are nobody's
+        except ValueError:
+            return False
     return _luhn(re.sub(r"\D", "", number)) if kind == "银行卡号" else True
 
 

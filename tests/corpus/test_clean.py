@@ -93,6 +93,19 @@ def test_id_stays_and_text_changes(project: Project, params: Params) -> None:
     assert counts["tokens"] == 2 * len(SENTENCE)
 
 
+@pytest.mark.parametrize(("private", "kept"), [("drop", 1), ("mask", 3), ("keep", 3)])
+def test_private_data_is_dropped_masked_or_kept_and_counted(
+    project: Project, params: Params, private: str, kept: int
+) -> None:
+    texts = [SENTENCE, SENTENCE + "他的电话是13800138000。", SENTENCE + "电话13800138000，写信到a@example.com。"]
+    store(project, "ingested", texts)
+    counts = clean(project, changed(params.clean, private=private), count_chars)
+    assert counts["private"] == {"电话": 2, "邮箱": 1}
+    rows = read_dataset(project.dataset("cleaned"))["text"].to_list()
+    assert len(rows) == kept
+    assert any("13800138000" in row for row in rows) == (private == "keep")
+
+
 def test_masking_keeps_the_text(project: Project, params: Params) -> None:
     assert reason(project, params, SENTENCE + "他的电话是13800138000。", private="mask") == ""
     assert "他的电话是【电话】。" in read_dataset(project.dataset("cleaned"))["text"][0]
