@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install -q --disable-pip-version-check --no-compile
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test check env clean help
+.PHONY: run test check env bench-peers clean help
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
 
 run: env  ## the whole pipeline; SET="-S corpus.limit=20" runs it as an experiment with other params
 	@if [ -n "$(SET)" ]; then dvc exp run $(SET); else dvc repro; fi
@@ -32,5 +32,10 @@ $(VENV)/.done: pyproject.toml
 	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 
+bench-peers:  ## an environment with the libraries that bench/corpus.py compares
+	$(PYTHON) -m venv .bench
+	.bench/bin/pip install -q "$(TORCH)"
+	.bench/bin/pip install -q -e . "datasketch>=1.6" "rensa>=0.2"
+
 clean:  ## remove scratch and environment; data and models stay in the DVC cache
-	rm -rf $(VENV) .kun
+	rm -rf $(VENV) .bench .kun

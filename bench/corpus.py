@@ -1,8 +1,9 @@
 """Near-duplicates: documents a second, recall of planted copies, wrong removals, beside other libraries in one run.
 
 `python bench/corpus.py FOLDER` plants copies in the .jsonl files of FOLDER (field `text`): width changes, added boilerplate,
-swapped paragraphs, 2, 5 and 10% of the characters edited; short templates that differ in one fact; short texts that differ
-in all. datasketch and rensa take part when they are installed.
+swapped paragraphs, 2, 5 and 10% of the characters edited; and short forms whose fillings differ in one fact. `wrong` are texts
+that were dropped though they share less than 0.4 of their shingles with the kept one. datasketch and rensa take part when they
+are installed.
 """
 
 import json
@@ -20,7 +21,8 @@ from kun.corpus.neardup import Alike, near_duplicates
 from kun.corpus.text import bare, normalise, shingles
 
 REPEATS = 3
-MIN_LETTERS = 200  # a shorter copy with one edit cannot be told from another fact
+MIN_LETTERS = 20
+MIN_COPIED = 200  # letters; a shorter copy with one edit cannot be told from another fact
 COPIES = 300  # of each kind
 TEMPLATES = (
     "{name}老师在{place}教了{year}年的书，学生们都说他讲课清楚，批改作业也很认真。",
@@ -98,7 +100,7 @@ def planted(texts: Sequence[str], seed: int) -> tuple[list[str], dict[str, dict[
     source = random.Random(seed)
     everything, copies = list(texts), {}
     for kind, copier in COPIERS.items():
-        chosen = source.sample(range(len(texts)), COPIES)
+        chosen = source.sample([place for place, text in enumerate(texts) if len(bare(text)) >= MIN_COPIED], COPIES)
         copies[kind] = {len(everything) + place: original for place, original in enumerate(chosen)}
         everything += [normalise(copier(source, texts[original])) for original in chosen]
     first = len(everything)

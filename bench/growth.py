@@ -26,6 +26,7 @@ from kun.tables.shards import ROWS_PER_SHARD, read_dataset, write_dataset
 
 EVAL_ITEMS = 10_000
 LEAKS = 200
+MIN_CHARS = 100
 COMMON = (
     "的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出就分对成会可主发年动同工也能下过子说产种面而方后多"
 )
@@ -88,7 +89,7 @@ def plant_evals(project: Project, texts: list[str], seed: int) -> None:
 
 def main(folder: Path, sizes: list[int]) -> None:
     """A line for each size and stage."""
-    texts = read(folder)
+    texts = [text for text in read(folder) if len(text) >= MIN_CHARS]
     print(f"{'rows':>9}  {'stage':<26}{'seconds':>8}{'rows/s':>9}{'GB':>6}  counts")
     for rows in sizes:
         with tempfile.TemporaryDirectory() as place:
