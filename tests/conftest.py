@@ -1,17 +1,25 @@
 """No test reaches beyond this machine, in this process or in those that it starts; a tiny model stands in for the base."""
 
 import os
+import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from tests.copies import OFFLINE, PROXIES, Copy, copy_project
 
 
+T = TypeVar("T")
+
+
 def pytest_configure() -> None:
     """Before anything is imported that reads these at import; sockets are closed by pytest-socket (pyproject.toml)."""
     os.environ.update(OFFLINE)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker of pytest-xdist for each core; threads gain tiny models nothing
     for name in list(os.environ):
         if name.lower() in PROXIES or name == "KUN_SCRATCH":
             del os.environ[name]
@@ -26,17 +34,38 @@ def _dvc_site(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="session")
-def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_base(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """Folder of the tiny model in transformers format, made once."""
-    from tests.tiny import make_tiny_model  # brings torch, which most tests do without
 
-    return make_tiny_model(tmp_path_factory.mktemp("tiny") / "base")
+    def make(folder: Path) -> Path:
+        from tests.tiny import make_tiny_model  # brings torch, which most tests do without
+
+        return make_tiny_model(folder / "base")
+
+    return made_once(tmp_path_factory, worker_id, "tiny", make)
 
 
 @pytest.fixture(scope="session")
-def finished(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Copy:
+def finished(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Copy:
     """A small project after `dvc repro` of the real dvc.yaml with the tiny model; `duplicate` it before a change."""
-    copy = copy_project(tmp_path_factory.mktemp("finished"), tiny_base)
-    (copy.root.parent / "output.txt").write_text(copy.must("dvc", "repro"), encoding="utf-8")
-    copy.commit()
-    return copy
+
+    def make(folder: Path) -> Copy:
+        copy = copy_project(folder, tiny_base)
+        (copy.root.parent / "output.txt").write_text(copy.must("dvc", "repro"), encoding="utf-8")
+        copy.commit()
+        return copy
+
+    return made_once(tmp_path_factory, worker_id, "finished", make)
+
+
+def made_once(factory: pytest.TempPathFactory, worker_id: str, name: str, make: Callable[[Path], T]) -> T:
+    """What `make` makes in a folder of its own, by one worker for all (the recipe of pytest-xdist's documentation)."""
+    if worker_id == "master":
+        return make(factory.mktemp(name))
+    folder = factory.getbasetemp().parent / name
+    with FileLock(f"{folder}.lock"):
+        told = folder / "made.pickle"
+        if not told.is_file():
+            folder.mkdir(exist_ok=True)
+            told.write_bytes(pickle.dumps(make(folder)))
+        return pickle.loads(told.read_bytes())  # type: ignore[no-any-return]

@@ -8,9 +8,9 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM
 
 from kun.train import loss as module
+from kun.train.batches import collate
 from kun.train.examples import IGNORED
 from kun.train.loss import PassThroughHead, TargetLoss
-from kun.train.sft import collate
 
 ROWS = [
     {"input_ids": [5, 6, 7, 8, 9, 10], "labels": [IGNORED, IGNORED, 7, 8, 9, 10]},

@@ -2,14 +2,12 @@ import fcntl
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from kun.backtranslate.label import label_prompt
@@ -18,8 +16,7 @@ from kun.errors import Busy, InputError, ModelError
 from kun.params import Params
 from kun.project import Project
 from kun.train import sft
-from kun.train.examples import Encoded
-from kun.train.sft import COMPLETE, LENGTH_STEP, in_order, train
+from kun.train.sft import COMPLETE, train
 from kun.work.stage import load_engine
 from tests.made import pinned, seed_pairs, seeds, store
 from tests.train.conftest import EPOCHS
@@ -296,45 +293,6 @@ def test_a_batch_larger_than_the_data_is_the_data(project: Project, params: Para
     once = replace(params.train, batch_rows=64, label=replace(params.train.label, epochs=1))
     summary = train(project, "label", replace(params, train=once))
     assert summary is not None and len(summary["history"]) == 1
-
-
-@given(st.integers(1, 30), st.integers(1, 4), st.integers(1, 30), st.integers(0, 5))
-def test_each_epoch_is_a_new_order_of_the_same_examples(count: int, epochs: int, rows: int, seed: int) -> None:
-    rows = min(rows, count)
-    examples = [Encoded([number] * (number % 7 + 1), [number] * (number % 7 + 1)) for number in range(count)]
-    units = [[example] for example in examples]
-    ordered = in_order(units, epochs, rows, seed)
-    size = count // rows * rows
-    assert len(ordered) == epochs * size
-    for start in range(0, len(ordered), size):
-        epoch = [row["input_ids"][0] for row in ordered[start : start + size]]
-        assert len(set(epoch)) == size
-    assert ordered == in_order(units, epochs, rows, seed)
-    assert all(row in map(asdict, examples) for row in ordered)
-
-
-@given(st.integers(0, 9), st.integers(0, 9), st.sampled_from([1, 2, 3, 4, 6]), st.integers(0, 5))
-def test_a_pair_is_in_one_batch_when_batches_are_even(pairs: int, singles: int, rows: int, seed: int) -> None:
-    if 2 * pairs + singles < rows:
-        return
-    units = [[Encoded([number], [verdict] * (number + 1)) for verdict in (0, 1)] for number in range(pairs)]
-    units += [[Encoded([100 + number], [2] * 200)] for number in range(singles)]
-    ordered = in_order(units, 2, rows, seed)
-    assert len(ordered) == 2 * ((2 * pairs + singles) // rows * rows)
-    for start in range(0, len(ordered) if rows % 2 == 0 else 0, rows):
-        numbers = [row["input_ids"][0] for row in ordered[start : start + rows]]
-        assert all(numbers.count(number) == 2 for number in numbers if number < 100)
-
-
-def test_epochs_differ_and_batches_are_of_like_length() -> None:
-    lengths = [number % 10 * LENGTH_STEP + number for number in range(1, 41)]
-    ordered = in_order([[Encoded([0] * n, [0] * n)] for n in lengths], 2, 4, 7)
-    sizes = [len(row["input_ids"]) for row in ordered]
-    assert sizes[:40] != sizes[40:]
-    for start in range(0, 80, 4):
-        batch = sizes[start : start + 4]
-        assert max(batch) // LENGTH_STEP - min(batch) // LENGTH_STEP <= 1
-    assert sizes[:40] != sorted(sizes[:40]), "short batches first would be a curriculum nobody asked for"
 
 
 def test_training_leaves_the_global_state_of_torch_usable(project: Project, params: Params) -> None:
