@@ -109,7 +109,7 @@ def main(folder: Path, sizes: list[int]) -> None:
 
 def tell(rows: int, stage: str, seconds: float, gigabytes: float, counts: dict[str, int]) -> None:
     """One line of the table."""
-    facts = ", ".join(f"{key} {counts[key]}" for key in ("kept", "dropped", "signed") if key in counts)
+    facts = ", ".join(f"{key} {counts[key]}" for key in ("kept", "dropped") if key in counts)
     print(f"{rows:>9}  {stage:<26}{seconds:>8.1f}{rows / seconds:>9.0f}{gigabytes:>6.1f}  {facts}", flush=True)
 
 

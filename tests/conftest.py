@@ -12,14 +12,15 @@ from hypothesis import settings
 
 from tests.copies import OFFLINE, PROXIES, Copy, copy_project
 
-
 T = TypeVar("T")
 
 
 def pytest_configure() -> None:
     """Before anything is imported that reads these at import; sockets are closed by pytest-socket (pyproject.toml)."""
     os.environ.update(OFFLINE)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker of pytest-xdist for each core; threads gain tiny models nothing
+    os.environ.setdefault(
+        "OMP_NUM_THREADS", "1"
+    )  # a worker of pytest-xdist for each core; threads gain tiny models nothing
     for name in list(os.environ):
         if name.lower() in PROXIES or name == "KUN_SCRATCH":
             del os.environ[name]

@@ -148,7 +148,7 @@ def test_an_empty_file_is_in_the_ledger(project: Project) -> None:
 
 def test_an_empty_folder_is_refused(project: Project) -> None:
     Path("data/raw").mkdir(parents=True)
-    is_refused(kun("ingest"), "data/raw", ".jsonl, .jsonl.gz, .csv or .txt")
+    is_refused(kun("ingest"), "data/raw", ".jsonl, .csv, .parquet, .txt or .html")
 
 
 def test_a_missing_folder_is_refused(project: Project) -> None:

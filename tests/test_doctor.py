@@ -55,7 +55,7 @@ def test_a_missing_package_is_named(project: Project, monkeypatch: pytest.Monkey
 
 def test_a_mistake_in_params_is_told_and_the_rest_still_looked_at(project: Project) -> None:
     path = project.root / "params.yaml"
-    path.write_text(path.read_text(encoding="utf-8").replace("threshold: 0.8", "treshold: 0.8"), encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace("  threshold: 0.5 ", "  treshold: 0.5 "), encoding="utf-8")
     finding = found(project, "params.yaml")
     assert not finding.ok and "unknown key `dedup.treshold`; did you mean `threshold`?" in finding.text
     assert not found(project, "base model").ok, "its name stands in the same file"

@@ -1,5 +1,6 @@
 """data/cleaned -> data/deduped: across all sources, the first of equal or nearly equal texts stays."""
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,22 +21,19 @@ SLICE = 20_000  # rows whose letters are in memory at a time
 
 
 def dedup(project: Project, params: Dedup) -> dict[str, Any]:
-    """Drop texts that agree in every letter and digit, then those whose shingles agree; returns the counts.
-
-    `signed` counts the texts whose signature was not in scratch yet: a new file costs its own texts.
-    """
+    """Drop texts that agree in every letter and digit, then those whose shingles agree; returns the counts."""
     texts = read_dataset(project.dataset("cleaned"))
     ranked = texts.with_columns(place=pl.int_range(pl.len()), rank=_rank(params.prefer)).sort("rank", "place")
     identity = {"version": VERSION, "shingle": params.shingle, "bins": params.bins, "seed": params.seed}
     signature = pl.Array(pl.UInt32, params.bins)
     scratch = Scratch(project.scratch, "signatures", identity, {"signature": signature})
-    keys, n_signed = _sign(scratch, ranked["text"], params)
+    keys = _sign(scratch, ranked["text"], params)
     distinct, equal = _without_equal(ranked.with_columns(key=keys))
     alike = Alike(params.shingle, params.threshold, params.short_chars)
     twins = near_duplicates(_Letters(distinct["text"]), _signatures(scratch, distinct["key"]), alike)
     kept, similar = without_twins(distinct, twins, params.threshold)
     ledger = [rejects(dropped.sort("place"), STAGE) for dropped in (equal, similar)]
-    return close_stage(project, STAGE, "deduped", texts.height, kept.sort("place"), ledger, signed=n_signed)
+    return close_stage(project, STAGE, "deduped", texts.height, kept.sort("place"), ledger)
 
 
 def _rank(prefer: Sequence[str]) -> pl.Expr:
@@ -69,8 +67,8 @@ def _letters(texts: pl.Series) -> list[str]:
     return texts.to_frame("text").select(shown).to_series().to_list()
 
 
-def _sign(scratch: Scratch, texts: pl.Series, params: Dedup) -> tuple[pl.Series, int]:
-    """Key of each text's letters, after putting the signatures that scratch lacks there; how many those were."""
+def _sign(scratch: Scratch, texts: pl.Series, params: Dedup) -> pl.Series:
+    """Key of each text's letters, after putting the signatures that scratch lacks there: a new file costs its own texts."""
     known = scratch.keys()
     keys: list[str] = []
     n_signed = 0
@@ -84,7 +82,8 @@ def _sign(scratch: Scratch, texts: pl.Series, params: Dedup) -> tuple[pl.Series,
         known.update(new)
         n_signed += len(new)
         keys += own
-    return pl.Series(keys, dtype=pl.String), n_signed
+    print(f"dedup: {n_signed} texts signed, {len(keys) - n_signed} were known or equal", file=sys.stderr)
+    return pl.Series(keys, dtype=pl.String)
 
 
 def _signatures(scratch: Scratch, keys: pl.Series) -> Signatures:

@@ -43,17 +43,19 @@ def test_the_preferred_source_stays_and_rows_keep_their_order(project: Project, 
     assert reasons(project, "dedup") == {ids[4]: "exact_duplicate"}
 
 
-def test_only_new_texts_are_signed(project: Project, params: Params) -> None:
-    texts = [*various(5), SENTENCE]
-    store(project, "cleaned", texts)
-    assert dedup(project, params.dedup)["signed"] == 6
-    store(project, "cleaned", [SENTENCE, *various(9)])
-    assert dedup(project, params.dedup)["signed"] == 4
+def test_only_new_texts_are_signed(project: Project, params: Params, capsys: pytest.CaptureFixture[str]) -> None:
+    def signed(texts: list[str], seed: int = 7) -> str:
+        store(project, "cleaned", texts)
+        dedup(project, replace(params.dedup, seed=seed))
+        return capsys.readouterr().err
+
+    assert "dedup: 6 texts signed, 0 were known" in signed([*various(5), SENTENCE])
+    assert "dedup: 4 texts signed, 6 were known" in signed([SENTENCE, *various(9)])
     first = read_dataset(project.dataset("deduped"))
     shutil.rmtree(project.scratch)
-    assert dedup(project, params.dedup)["signed"] == 10
+    assert "dedup: 10 texts signed" in signed([SENTENCE, *various(9)])
     assert read_dataset(project.dataset("deduped")).equals(first)
-    assert dedup(project, replace(params.dedup, seed=8))["signed"] == 10, "other hashes, other signatures"
+    assert "dedup: 10 texts signed" in signed([SENTENCE, *various(9)], seed=8), "other hashes, other signatures"
 
 
 @pytest.mark.parametrize("count", [0, 1, 127, 128, 129, 1000])
