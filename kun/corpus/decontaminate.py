@@ -92,7 +92,9 @@ class _Sieve:
         words, rows = self._hashed(letters)
         likely = self._table[self._places(words)]
         words, rows = words[likely], rows[likely]
-        return set(rows[np.isin(words, self._words)].tolist())
+        # np.isin would sort all evaluation runs anew for every block.
+        nearest = np.searchsorted(self._words, words).clip(max=len(self._words) - 1)
+        return set(rows[self._words[nearest] == words].tolist())
 
     def _hashed(self, texts: Sequence[str]) -> tuple[Words, NDArray[np.int64]]:
         words, rows = runs_of_all(texts, self._size)
