@@ -1,6 +1,7 @@
 """Near-duplicates: signatures propose pairs, the true Jaccard similarity of the shingles and a look at the place of the
 differences decide."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 import polars as pl
-from rapidfuzz.distance import Levenshtein
+from rapidfuzz.distance import Levenshtein, Opcode
 
 from kun.corpus.minhash import Signatures, band_groups, bands_for, jaccard, shingle_words
 from kun.corpus.runs import Words
@@ -27,6 +28,9 @@ WORDS = 4096
 
 FACT_PLACES = 2
 """Short texts that differ at this many places or fewer state different facts; copies with noise differ at more."""
+
+FACT_CHARS = 8
+"""Letters of the longest fact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +92,31 @@ def without_twins(rows: pl.DataFrame, twins: Sequence[Twin], threshold: float) -
 
 
 def different_facts(left: str, right: str, short: int) -> bool:
-    """True when two short texts differ in a word or a number at one or two places, as two fillings of a form do.
+    """True when two short texts differ by a word or a number at one or two places alone, as two fillings of a form do.
 
-    What one has more at its beginning or end does not count: that is what sites put around a copied text.
+    Words that one has more do not count, wherever they stand: sites put them around a copied text, and editors into it.
     """
     if min(len(left), len(right)) >= short:
         return False
-    places, last_end = 0, -2
+    places: list[list[Opcode]] = []
     for edit in Levenshtein.opcodes(left, right):
-        if edit.tag == "equal":
-            continue
-        at_edge = (edit.src_end == 0 or edit.src_start == len(left)) and edit.tag == "insert"
-        at_edge |= (edit.dest_end == 0 or edit.dest_start == len(right)) and edit.tag == "delete"
-        if not at_edge and edit.src_start > last_end + 1:  # one unchanged character does not part two places
-            places += 1
-        last_end = edit.src_end
-    return 0 < places <= FACT_PLACES
+        if edit.tag != "equal":
+            if places and edit.src_start <= places[-1][-1].src_end + 1:  # one equal letter does not part two places
+                places[-1].append(edit)
+            else:
+                places.append([edit])
+    return 0 < len(places) <= FACT_PLACES and all(_is_fact(place, left, right) for place in places)
+
+
+def _is_fact(place: Sequence[Opcode], left: str, right: str) -> bool:
+    """A word for another, or a number on one side."""
+    here = left[place[0].src_start : place[-1].src_end]
+    there = right[place[0].dest_start : place[-1].dest_end]
+    numbers = _NUMBER.search(here + there) is not None
+    return max(len(here), len(there)) <= FACT_CHARS and (numbers or bool(here and there))
+
+
+_NUMBER = re.compile(r"[\d零〇一二两三四五六七八九十百千万亿半]")
 
 
 def _least_estimate(threshold: float, bins: int) -> float:

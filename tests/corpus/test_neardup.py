@@ -81,13 +81,26 @@ BASE = FORM.format(place="昆明", hour="七")
         (FORM.format(place="西双版纳", hour="七"), True),
         (FORM.format(place="昆明", hour="十一"), True),
         (FORM.format(place="大理", hour="九"), True),
+        (BASE.replace("七点", "十七点"), True),
         (BASE, False),
+        (BASE.replace("车站对面", "车站的斜对面"), False),
         ("【转】" + BASE, False),
         (BASE + "更多内容请关注我们的公众号", False),
         (BASE[8:], False),
         (BASE.replace("班", "斑").replace("便宜", "便谊").replace("饭馆", "飯馆"), False),
     ],
-    ids=["place", "hour", "place and hour", "equal", "more before", "more behind", "less before", "noise"],
+    ids=[
+        "place",
+        "hour",
+        "place and hour",
+        "one digit more",
+        "equal",
+        "words put in",
+        "more before",
+        "more behind",
+        "less before",
+        "noise",
+    ],
 )
 def test_two_fillings_of_a_form_are_no_copies(other: str, two_facts: bool) -> None:
     assert different_facts(bare(BASE), bare(other), short=200) == two_facts
