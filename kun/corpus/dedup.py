@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from kun.corpus.minhash import Signatures, signatures_of
@@ -30,7 +31,7 @@ def dedup(project: Project, params: Dedup) -> dict[str, Any]:
     keys = _sign(scratch, ranked["text"], params)
     distinct, equal = _without_equal(ranked.with_columns(key=keys))
     alike = Alike(params.shingle, params.threshold, params.short_chars)
-    twins = near_duplicates(_Letters(distinct["text"]), _signatures(scratch, distinct["key"]), alike)
+    twins = near_duplicates(_Letters(distinct["text"]), _signatures(scratch, distinct["key"], params.bins), alike)
     kept, similar = without_twins(distinct, twins, params.threshold)
     ledger = [rejects(dropped.sort("place"), STAGE) for dropped in (equal, similar)]
     return close_stage(project, STAGE, "deduped", texts.height, kept.sort("place"), ledger)
@@ -86,13 +87,14 @@ def _sign(scratch: Scratch, texts: pl.Series, params: Dedup) -> pl.Series:
     return pl.Series(keys, dtype=pl.String)
 
 
-def _signatures(scratch: Scratch, keys: pl.Series) -> Signatures:
-    """The signature of each key, [keys, bins]."""
-    known = scratch.read()
-    places = keys.to_frame("key").join(
-        known.select("key").with_row_index("place"), on="key", how="left", maintain_order="left"
-    )
-    return known["signature"].to_numpy()[places["place"].to_numpy()]
+def _signatures(scratch: Scratch, keys: pl.Series, bins: int) -> Signatures:
+    """The signature of each key, [keys, bins]; no key comes twice."""
+    found = np.zeros((len(keys), bins), dtype=np.uint32)
+    places = keys.to_frame("key").with_row_index("place")
+    for piece in scratch.pieces():
+        own = piece.join(places, on="key")
+        found[own["place"].to_numpy()] = own["signature"].to_numpy()
+    return found
 
 
 def _without_equal(texts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -48,6 +48,11 @@ class Scratch:
             return pl.DataFrame(schema=self.schema)
         return pl.read_parquet(segments).unique("key", keep="first", maintain_order=True)
 
+    def pieces(self) -> Iterator[pl.DataFrame]:
+        """Every finished row, a segment at a time; a key may come more than once."""
+        for segment in sorted(self.folder.glob("seg-*.parquet")):
+            yield pl.read_parquet(segment)
+
     def keys(self) -> set[str]:
         """Of the finished rows."""
         segments = sorted(self.folder.glob("seg-*.parquet"))

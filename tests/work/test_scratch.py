@@ -131,3 +131,11 @@ def test_a_second_process_is_busy_and_names_the_first(tmp_path: Path) -> None:
     holder.wait()
     with scratch.locked():
         pass  # the lock died with its holder
+
+
+def test_pieces_are_the_segments_one_by_one(tmp_path: Path) -> None:
+    scratch = Scratch(tmp_path, "s", {}, {"value": pl.Int64})
+    assert list(scratch.pieces()) == []
+    for value in (1, 2):
+        scratch.append(pl.DataFrame({"key": [str(value)], "value": [value]}))
+    assert sorted(piece["value"].item() for piece in scratch.pieces()) == [1, 2]
