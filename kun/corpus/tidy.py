@@ -155,7 +155,9 @@ def _valid(kind: str, number: str) -> bool:
         return _IDENTITY_CHECKS[total % 11] == number[17].upper()
     if kind == "IP地址":
         try:
-            return ipaddress.IPv4Address(number).is_global  # 127.0.0.1 and 192.168.1.1 are nobody's
+            # 127.0.0.1 and 192.168.1.1 are nobody's; 4.1.3.1 is a version, or the teeth of a cow
+            long_parts = sum(len(part) > 1 for part in number.split("."))
+            return long_parts >= 2 and ipaddress.IPv4Address(number).is_global
         except ValueError:
             return False
     return _luhn(re.sub(r"\D", "", number)) if kind == "银行卡号" else True
