@@ -16,9 +16,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from kun.config import load_params
+from kun.corpus.letters import bare, comparable
 from kun.corpus.minhash import signatures_of
-from kun.corpus.neardup import Alike, near_duplicates
-from kun.corpus.text import bare, normalise, shingles
+from kun.corpus.neardup import Alike, letters_among, near_duplicates
+from kun.corpus.text import normalise, shingles
 
 REPEATS = 3
 MIN_LETTERS = 20
@@ -118,9 +119,11 @@ def planted(texts: Sequence[str], seed: int) -> tuple[list[str], dict[str, dict[
 def ours(texts: Sequence[str]) -> Found:
     """kun, with the defaults of params.yaml."""
     values = load_params().dedup
-    letters = [bare(text) or text for text in texts]
+    letters = comparable(texts)
     signatures = signatures_of(letters, values.shingle, values.bins, values.seed)
-    twins = near_duplicates(letters, signatures, Alike(values.shingle, values.threshold, values.short_chars))
+    twins = near_duplicates(
+        signatures, letters_among(letters), Alike(values.shingle, values.threshold, values.short_chars)
+    )
     return [(twin.row, twin.kept) for twin in twins]
 
 

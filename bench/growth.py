@@ -22,7 +22,8 @@ from kun.corpus.dedup import dedup
 from kun.corpus.text import text_id
 from kun.project import Project
 from kun.schemas import CLEAN
-from kun.tables.shards import ROWS_PER_SHARD, read_dataset, write_dataset
+from kun.tables.shards import ROWS_PER_SHARD, shards, write_dataset
+from kun.work.executors import cores
 
 EVAL_ITEMS = 10_000
 LEAKS = 200
@@ -69,7 +70,8 @@ def run_stage(stage: str, folder: Path) -> None:
     """One stage on `folder`, with the defaults of params.yaml."""
     params, project = load_params(), Project(folder)
     counts = dedup(project, params.dedup) if stage == "dedup" else decontaminate(project, params.decontaminate)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    own, worker = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    peak = (own + cores() * worker) / 2**20  # at most: they need not have peaked together
     facts = {key: value for key, value in counts.items() if isinstance(value, int)}
     (folder / "peak.json").write_text(json.dumps({"gigabytes": peak, "counts": facts}))
 
@@ -96,11 +98,8 @@ def main(folder: Path, sizes: list[int]) -> None:
             project = Project(Path(place))
             write_dataset(project.dataset("cleaned"), grown(texts, rows, 1), CLEAN)
             tell(rows, "dedup", *measured(project.root, "dedup"))
-            more = pl.concat(
-                [read_dataset(project.dataset("cleaned")), grown(texts, len(texts) + rows // 100, 2).tail(rows // 100)]
-            )
-            write_dataset(project.dataset("cleaned"), more, CLEAN)
-            del more
+            new = grown(texts, len(texts) + rows // 100, 2).tail(rows // 100)
+            write_dataset(project.dataset("cleaned"), [*shards(project.dataset("cleaned")), new], CLEAN)
             tell(rows, "dedup, 1% of new rows", *measured(project.root, "dedup"))
             plant_evals(project, texts, 3)
             tell(rows, f"decontaminate, {EVAL_ITEMS} items", *measured(project.root, "decontaminate"))

@@ -94,7 +94,7 @@ def ingest() -> None:
     from kun.corpus.ingest import ingest
 
     project, params = _open()
-    _tell(ingest(project, params.ingest))
+    _tell(ingest(project, params.ingest, params.executor))
 
 
 @_stage("clean")
@@ -113,7 +113,7 @@ def dedup() -> None:
     from kun.corpus.dedup import dedup
 
     project, params = _open()
-    _tell(dedup(project, params.dedup))
+    _tell(dedup(project, params.dedup, params.executor))
 
 
 @_stage("decontaminate")
@@ -122,7 +122,7 @@ def decontaminate() -> None:
     from kun.corpus.decontaminate import decontaminate
 
     project, params = _open()
-    _tell(decontaminate(project, params.decontaminate))
+    _tell(decontaminate(project, params.decontaminate, params.executor))
 
 
 @_stage("perplexity")

@@ -7,6 +7,7 @@ KunError                 one line for the terminal, exit code 2
 ├── ConservationError    rows in != kept + dropped + failed: a defect of kun, never of the data
 ├── OutOfMemory          a batch does not fit; the work loop halves it
 ├── Busy                 another process is at the same work
+├── WorkerDied           a process that helped was killed
 └── TooManyFailed        more rows failed than `max_failed_share` allows
 GateFailed               a dataset broke its expectations, exit code 1
 """
@@ -40,6 +41,10 @@ class OutOfMemory(KunError):
 
 class Busy(KunError):
     """The same work is already under way in another process."""
+
+
+class WorkerDied(KunError):
+    """A process that computed a piece of the work was killed."""
 
 
 class TooManyFailed(KunError):

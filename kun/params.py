@@ -7,6 +7,7 @@ Share = Annotated[float, 0, 1]
 Count = Annotated[int, 0, None]
 Positive = Annotated[int, 1, None]
 Language = Literal["zh", "en"]
+Executor = Literal["processes", "ray"]
 Preset = Literal["wudao", "wanjuan", "skypile", "mnbvc", "mnbvc_qa"]
 
 
@@ -338,6 +339,8 @@ class Params:
 
     launch: str
     """How model stages start; dvc.yaml puts the verb behind it."""
+    executor: Executor
+    """Where the corpus stages run: processes of this machine, or the Ray cluster of RAY_ADDRESS."""
     model: Model
     engine: Engine
     ingest: Ingest

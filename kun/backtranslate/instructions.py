@@ -8,9 +8,9 @@ import polars as pl
 from kun.backtranslate import phrases
 from kun.backtranslate.measures import longest_common, repeated_unit
 from kun.corpus.decontaminate import EvalGrams
+from kun.corpus.letters import comparable
 from kun.corpus.minhash import signatures_of
-from kun.corpus.neardup import Alike, near_duplicates, without_twins
-from kun.corpus.text import bare
+from kun.corpus.neardup import Alike, letters_among, near_duplicates, without_twins
 from kun.params import Instructions
 from kun.project import Project
 from kun.tables.ledger import close_stage, rejects
@@ -75,7 +75,7 @@ def _found(rows: pl.DataFrame, find: Callable[[str], str]) -> pl.Series:
 
 
 def _without_near_duplicates(rows: pl.DataFrame, params: Instructions) -> tuple[pl.DataFrame, pl.DataFrame]:
-    letters = [bare(text) or text for text in rows["instruction"]]
+    letters = comparable(rows["instruction"].to_list())
     signatures = signatures_of(letters, SHINGLE, BINS, params.seed)
-    twins = near_duplicates(letters, signatures, Alike(SHINGLE, params.dup_threshold))
+    twins = near_duplicates(signatures, letters_among(letters), Alike(SHINGLE, params.dup_threshold))
     return without_twins(rows, twins, params.dup_threshold)

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from kun.corpus.text import bare
+from kun.corpus.letters import bare
 
 NUMBERS = re.compile(r"\d+(?:\.\d+)?")
 

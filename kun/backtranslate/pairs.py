@@ -9,7 +9,8 @@ import polars as pl
 from kun.backtranslate import phrases
 from kun.backtranslate.measures import distinct_share, repeated_unit
 from kun.corpus.decontaminate import EvalGrams
-from kun.corpus.text import bare_expr, cjk_share
+from kun.corpus.letters import bare
+from kun.corpus.text import cjk_share
 from kun.params import Ingest, Judge, Pairs
 from kun.project import Project
 from kun.tables.ledger import close_stage, rejects
@@ -73,7 +74,9 @@ def with_features(rows: pl.DataFrame, evals: EvalGrams) -> pl.DataFrame:
 
     rows = rows.with_columns(instruction=each("instruction", trim_instruction), answer=each("answer", trim_answer))
     return rows.with_columns(
-        echo=bare_expr(pl.col("answer")) == bare_expr(pl.col("instruction")),
+        echo=pl.Series(
+            [bare(a) == bare(i or "") for a, i in rows.select("answer", "instruction").iter_rows()], dtype=pl.Boolean
+        ),
         found_marker=each("answer", lambda text: phrases.found(phrases.TEMPLATE_MARKERS, text)),
         found_refusal=each("answer", lambda text: phrases.found(phrases.REFUSALS, text)),
         found_keyword=each("answer", lambda text: phrases.found(phrases.REFUSAL_WORDS, text)),

@@ -12,7 +12,8 @@ from zlib import crc32
 
 import polars as pl
 
-from kun.corpus.text import bare, cjk_share, normalise
+from kun.corpus.letters import bare
+from kun.corpus.text import cjk_share, normalise
 from kun.corpus.tidy import join_wrapped, mask_private, strip_markup
 from kun.errors import ConfigError
 from kun.params import Clean

@@ -1,7 +1,8 @@
 """data/deduped -> data/decontaminated: nothing of an evaluation set may be trained on."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from dataclasses import asdict
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,15 @@ from numpy.typing import NDArray
 
 from kun.corpus.files import raw_files
 from kun.corpus.items import Reject
+from kun.corpus.letters import bare, bare_all
 from kun.corpus.readers import has_fields, objects
 from kun.corpus.runs import Words, blocks, mixed, runs_of_all
-from kun.corpus.text import bare, bare_expr, normalise
+from kun.corpus.text import normalise
 from kun.errors import InputError
-from kun.params import Decontaminate
+from kun.params import Decontaminate, Executor
 from kun.project import Project
-from kun.tables.ledger import close_stage, rejects
-from kun.tables.shards import read_dataset
+from kun.tables.ledger import close_shards, rejects
+from kun.work.parts import PartWriter, code_key, compute_parts, file_key, shard_pieces, shards_of
 
 STAGE = "decontaminate"
 
@@ -112,26 +114,35 @@ def load_evals(place: Path, fields: Sequence[str], ngram: int) -> EvalGrams:
     return EvalGrams(_items(place, fields), ngram)
 
 
-def decontaminate(project: Project, params: Decontaminate) -> dict[str, Any]:
+def decontaminate(project: Project, params: Decontaminate, executor: Executor = "processes") -> dict[str, Any]:
     """Drop texts that share a run of `ngram` characters with an evaluation item; returns the counts."""
-    texts = read_dataset(project.dataset("deduped"))
-    evals = load_evals(project.root / params.path, params.fields, params.ngram)
-    spans = evals.overlaps(texts.select(bare_expr(pl.col("text"))).to_series().to_list())
+    place = (project.root / params.path).resolve()
+    files = [place] if place.is_file() else raw_files(place)
+    content = tuple(file_key(path) for path in files)
+    settings = asdict(params) | {"code": code_key("corpus", "tables"), "evals": [*map(str, files), *content]}
+    pieces = shard_pieces(project.dataset("deduped"))
+    parts = compute_parts(project.scratch, STAGE, settings, pieces, partial(_check, place, params, content), executor)
+    return close_shards(project, STAGE, "decontaminated", shards_of(parts), eval_items=parts[0].facts()["eval_items"])
+
+
+def _check(place: Path, params: Decontaminate, content: tuple[str, ...], shard: Path, out: PartWriter) -> None:
+    texts = pl.read_parquet(shard)
+    evals = _loaded(place, tuple(params.fields), params.ngram, content)
+    spans = evals.overlaps(bare_all(texts["text"].to_list()))
     marked = texts.with_columns(
         value=pl.Series([span and f"{span} ({evals.owner(span)})" for span in spans], dtype=pl.String),
         reason=pl.lit("contaminated"),
         threshold=pl.lit(f"< {params.ngram} characters in a row"),
     )
     clean = pl.col("value").is_null()
-    return close_stage(
-        project,
-        STAGE,
-        "decontaminated",
-        texts.height,
-        marked.filter(clean),
-        [rejects(marked.filter(~clean), STAGE)],
-        eval_items=len(evals.ids),
-    )
+    out.facts["eval_items"] = len(evals.ids)
+    out.close("decontaminated", texts.height, marked.filter(clean), rejects(marked.filter(~clean), STAGE))
+
+
+@lru_cache(1)
+def _loaded(place: Path, fields: tuple[str, ...], ngram: int, content: tuple[str, ...]) -> EvalGrams:
+    """Once in each process; `content` are hashes of the files."""
+    return load_evals(place, fields, ngram)
 
 
 def _items(place: Path, fields: Sequence[str]) -> Iterator[tuple[str, str]]:

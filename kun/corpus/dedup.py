@@ -1,40 +1,72 @@
-"""data/cleaned -> data/deduped: across all sources, the first of equal or nearly equal texts stays."""
+"""data/cleaned -> data/deduped: across all sources, the first of equal or nearly equal texts stays.
 
-import sys
+Three steps: the shards are signed (each once), the signatures of all are compared, and the shards are written without the
+rows that go. Only the texts whose signatures meet are in memory together.
+"""
+
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from kun.corpus.letters import comparable
 from kun.corpus.minhash import Signatures, signatures_of
-from kun.corpus.neardup import Alike, near_duplicates, without_twins
-from kun.corpus.text import bare, bare_expr, text_id
-from kun.params import Dedup
+from kun.corpus.neardup import Alike, near_duplicates
+from kun.corpus.text import text_id
+from kun.params import Dedup, Executor
 from kun.project import Project
-from kun.tables.ledger import close_stage, rejects
-from kun.tables.shards import read_dataset
-from kun.work.scratch import Scratch
+from kun.tables.ledger import close_shards, rejects
+from kun.work.parts import Part, PartWriter, Piece, code_key, compute_parts, shard_pieces, shards_of
+from kun.work.scratch import content_key
 
 STAGE = "dedup"
-VERSION = 1  # part of the signatures' key: raise it when they change
 SLICE = 20_000  # rows whose letters are in memory at a time
+GONE = {"row": pl.UInt32, "reason": pl.String, "value": pl.String, "threshold": pl.String}
 
 
-def dedup(project: Project, params: Dedup) -> dict[str, Any]:
+def dedup(project: Project, params: Dedup, executor: Executor = "processes") -> dict[str, Any]:
     """Drop texts that agree in every letter and digit, then those whose shingles agree; returns the counts."""
-    texts = read_dataset(project.dataset("cleaned"))
-    ranked = texts.with_columns(place=pl.int_range(pl.len()), rank=_rank(params.prefer)).sort("rank", "place")
-    identity = {"version": VERSION, "shingle": params.shingle, "bins": params.bins, "seed": params.seed}
-    signature = pl.Array(pl.UInt32, params.bins)
-    scratch = Scratch(project.scratch, "signatures", identity, {"signature": signature})
-    keys = _sign(scratch, ranked["text"], params)
-    distinct, equal = _without_equal(ranked.with_columns(key=keys))
-    alike = Alike(params.shingle, params.threshold, params.short_chars)
-    twins = near_duplicates(_Letters(distinct["text"]), _signatures(scratch, distinct["key"], params.bins), alike)
-    kept, similar = without_twins(distinct, twins, params.threshold)
-    ledger = [rejects(dropped.sort("place"), STAGE) for dropped in (equal, similar)]
-    return close_stage(project, STAGE, "deduped", texts.height, kept.sort("place"), ledger)
+    pieces = shard_pieces(project.dataset("cleaned"))
+    code = {"code": code_key("corpus", "tables")}
+    how = {"shingle": params.shingle, "bins": params.bins, "seed": params.seed}
+    signed = compute_parts(project.scratch, "signatures", code | how, pieces, partial(_sign, params), executor)
+    rows = _in_order(signed, params.prefer)
+    gone = pl.concat([_equal(rows), _similar(rows, signed, [piece.payload for piece in pieces], params)])
+    without = [
+        _without(piece, gone.filter(pl.col("shard") == number).drop("shard")) for number, piece in enumerate(pieces)
+    ]
+    parts = compute_parts(project.scratch, STAGE, code, without, _take_out, executor)
+    return close_shards(project, STAGE, "deduped", shards_of(parts))
+
+
+def _sign(params: Dedup, shard: Path, out: PartWriter) -> None:
+    """Table `rows`: what comparisons need of each row, in order."""
+    texts = pl.read_parquet(shard, columns=["id", "source", "text"])
+    for part in texts.iter_slices(SLICE):
+        letters = comparable(part["text"].to_list())
+        signatures = signatures_of(letters, params.shingle, params.bins, params.seed)
+        signature = pl.Series(signatures, dtype=pl.Array(pl.UInt32, params.bins))
+        keys = pl.Series([text_id(text) for text in letters], dtype=pl.String)
+        out.write("rows", part.select("id", "source").with_columns(key=keys, signature=signature))
+
+
+def _in_order(signed: Sequence[Part], prefer: Sequence[str]) -> pl.DataFrame:
+    """Every row (shard, row, id, key, place), in the order in which rows are kept; `place` counts rows as they lie."""
+    columns = ["id", "source", "key"]
+    tables = [
+        pl.read_parquet(part.tables("rows"), columns=columns).with_columns(
+            shard=pl.lit(number, pl.UInt32), row=pl.int_range(pl.len(), dtype=pl.UInt32)
+        )
+        for number, part in enumerate(signed)
+        if part.tables("rows")
+    ]
+    none = pl.DataFrame(schema=dict.fromkeys(columns, pl.String) | {"shard": pl.UInt32, "row": pl.UInt32})
+    rows = pl.concat([none, *tables]).with_columns(place=pl.int_range(pl.len()), rank=_rank(prefer))
+    return rows.sort("rank", "place").drop("rank", "source")
 
 
 def _rank(prefer: Sequence[str]) -> pl.Expr:
@@ -47,60 +79,71 @@ def _rank(prefer: Sequence[str]) -> pl.Expr:
     return pl.min_horizontal(own, parent)
 
 
-class _Letters(Sequence[str]):
-    """Texts as they are compared, made when asked for: all at once would take as much memory again."""
-
-    def __init__(self, texts: pl.Series) -> None:
-        self._texts = texts
-
-    def __len__(self) -> int:
-        return len(self._texts)
-
-    def __getitem__(self, row: Any) -> Any:
-        text = self._texts[row]
-        return bare(text) or text
+def _equal(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows to drop (shard and GONE) whose letters an earlier row has."""
+    again = rows.with_columns(twin=pl.col("id").first().over("key")).filter(~pl.col("key").is_first_distinct())
+    return again.select(
+        "shard",
+        "row",
+        reason=pl.lit("exact_duplicate"),
+        value=pl.format("same as {}", "twin"),
+        threshold=pl.lit("letters and digits"),
+    )
 
 
-def _letters(texts: pl.Series) -> list[str]:
-    """Letters and digits of each text; a text without any stands for itself."""
-    letters = bare_expr(pl.col("text"))
-    shown = pl.when(letters == "").then(pl.col("text")).otherwise(letters)
-    return texts.to_frame("text").select(shown).to_series().to_list()
+def _similar(rows: pl.DataFrame, signed: Sequence[Part], texts: Sequence[Path], params: Dedup) -> pl.DataFrame:
+    """Rows to drop (shard and GONE) that resemble an earlier one of other letters."""
+    distinct = rows.filter(pl.col("key").is_first_distinct())
+    signatures = _signatures(signed, distinct["place"].to_numpy(), rows.height, params.bins)
+
+    def letters(wanted: NDArray[np.int64]) -> list[str]:
+        return _letters(distinct[wanted].select("shard", "row"), texts)
+
+    twins = near_duplicates(signatures, letters, Alike(params.shingle, params.threshold, params.short_chars))
+    ids = distinct["id"]
+    return distinct[[twin.row for twin in twins]].select(
+        "shard",
+        "row",
+        reason=pl.lit("near_duplicate"),
+        value=pl.Series([f"jaccard {t.similarity:.3f} with {ids[t.kept]}" for t in twins], dtype=pl.String),
+        threshold=pl.lit(str(params.threshold)),
+    )
 
 
-def _sign(scratch: Scratch, texts: pl.Series, params: Dedup) -> pl.Series:
-    """Key of each text's letters, after putting the signatures that scratch lacks there: a new file costs its own texts."""
-    known = scratch.keys()
-    keys: list[str] = []
-    n_signed = 0
-    for start in range(0, len(texts), SLICE):
-        letters = _letters(texts.slice(start, SLICE))
-        own = [text_id(text) for text in letters]
-        new = {key: text for key, text in zip(own, letters, strict=True) if key not in known}
-        if new:
-            made = signatures_of(list(new.values()), params.shingle, params.bins, params.seed)
-            scratch.append(pl.DataFrame({"key": list(new), "signature": made}, scratch.schema))
-        known.update(new)
-        n_signed += len(new)
-        keys += own
-    print(f"dedup: {n_signed} texts signed, {len(keys) - n_signed} were known or equal", file=sys.stderr)
-    return pl.Series(keys, dtype=pl.String)
-
-
-def _signatures(scratch: Scratch, keys: pl.Series, bins: int) -> Signatures:
-    """The signature of each key, [keys, bins]; no key comes twice."""
-    found = np.zeros((len(keys), bins), dtype=np.uint32)
-    places = keys.to_frame("key").with_row_index("place")
-    for piece in scratch.pieces():
-        own = piece.join(places, on="key")
-        found[own["place"].to_numpy()] = own["signature"].to_numpy()
+def _signatures(signed: Sequence[Part], places: NDArray[np.int64], rows: int, bins: int) -> Signatures:
+    """Of the rows at `places`, in that order, [places, bins]; one table at a time."""
+    wanted = np.full(rows, -1)
+    wanted[places] = np.arange(len(places))
+    found = np.zeros((len(places), bins), dtype=np.uint32)
+    start = 0
+    for table in (table for part in signed for table in part.tables("rows")):
+        signatures = pl.read_parquet(table, columns=["signature"])["signature"].to_numpy()
+        own = wanted[start : start + len(signatures)]
+        found[own[own >= 0]] = signatures[own >= 0]
+        start += len(signatures)
     return found
 
 
-def _without_equal(texts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows whose letters are new, and the others with their reason."""
-    marked = texts.with_columns(twin=pl.col("id").first().over("key"), new=pl.col("key").is_first_distinct())
-    dropped = marked.filter(~pl.col("new")).with_columns(
-        reason=pl.lit("exact_duplicate"), value=pl.format("same as {}", "twin"), threshold=pl.lit("letters and digits")
-    )
-    return marked.filter("new").select(texts.columns), dropped
+def _letters(rows: pl.DataFrame, texts: Sequence[Path]) -> list[str]:
+    """Of rows (shard, row), in their order; reads each shard once."""
+    found = rows.with_row_index("wanted").with_columns(letters=pl.lit(None, pl.String))
+    pieces = [found.clear()]
+    for own in found.partition_by("shard"):
+        text = pl.read_parquet(texts[own["shard"][0]], columns=["text"])["text"]
+        pieces.append(
+            own.with_columns(letters=pl.Series(comparable(text.gather(own["row"]).to_list()), dtype=pl.String))
+        )
+    return pl.concat(pieces).sort("wanted")["letters"].to_list()
+
+
+def _without(piece: Piece, gone: pl.DataFrame) -> Piece:
+    """The same shard again as long as the same rows go, for the same reasons."""
+    return Piece(content_key([piece.key, gone.sort("row").rows()]), (piece.payload, gone), piece.size)
+
+
+def _take_out(payload: tuple[Path, pl.DataFrame], out: PartWriter) -> None:
+    shard, gone = payload
+    texts = pl.read_parquet(shard).with_row_index("row").with_columns(pl.col("row").cast(pl.UInt32))
+    dropped = texts.join(gone, on="row", maintain_order="left")
+    kept = texts.join(gone, on="row", how="anti", maintain_order="left")
+    out.close("deduped", texts.height, kept, rejects(dropped, STAGE))

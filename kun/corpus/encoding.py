@@ -45,10 +45,21 @@ def guess_encoding(head: bytes) -> str:
     for mark, encoding in _MARKS.items():
         if head.startswith(mark):
             return encoding
+    if _is_utf8(head[:SAMPLE]):
+        return "utf-8"
     lines = [line for line in head[:SAMPLE].split(b"\n") if not line.isascii()]
     scores = {encoding: sum(_score(line, encoding) for line in lines) for encoding in ("utf-8", *_LEGACY)}
     best = max(scores, key=lambda encoding: scores[encoding])
     return best if scores[best] > 0 else "utf-8"
+
+
+def _is_utf8(head: bytes) -> bool:
+    """All of it; the last character may be cut."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head, final=False)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _score(line: bytes, encoding: str) -> float:

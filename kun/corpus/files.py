@@ -4,9 +4,9 @@ import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from io import BufferedReader, TextIOWrapper
+from io import BufferedReader, FileIO, RawIOBase, TextIOWrapper
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from kun.corpus.encoding import MARK_ERRORS, SAMPLE, guess_encoding
 
@@ -24,6 +24,18 @@ class Line:
     number: int
     text: str
     too_long: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LineRange:
+    """Some lines of a file that is not compressed."""
+
+    start: int
+    """Byte of the first one."""
+    end: int
+    """Byte behind the last one."""
+    first: int
+    """Number of the first one, from 1."""
 
 
 def raw_files(folder: Path) -> list[Path]:
@@ -72,10 +84,10 @@ def _encoding(path: Path, size: int, changed: int) -> str:
         return guess_encoding(raw.read(SAMPLE))
 
 
-def lines(path: Path) -> Iterator[Line]:
+def lines(path: Path, within: LineRange | None = None) -> Iterator[Line]:
     """Decoded lines; what the file's encoding does not allow becomes UNDECODABLE. Holds one line of up to MAX_LINE."""
-    with open_raw(path) as raw, TextIOWrapper(raw, encoding=encoding_of(path), errors=MARK_ERRORS) as stream:
-        number = 0
+    number = within.first - 1 if within else 0
+    with _opened(path, within) as raw, TextIOWrapper(raw, encoding=encoding_of(path), errors=MARK_ERRORS) as stream:
         while piece := stream.readline(MAX_LINE + 1):
             number += 1
             too_long = len(piece) > MAX_LINE and not piece.endswith("\n")
@@ -83,3 +95,32 @@ def lines(path: Path) -> Iterator[Line]:
             while rest and not rest.endswith("\n"):
                 rest = stream.readline(2**16)
             yield Line(number, piece[:EXCERPT] if too_long else piece.removesuffix("\n"), too_long)
+
+
+def _opened(path: Path, within: LineRange | None) -> IO[bytes]:
+    if not within:
+        return open_raw(path)
+    raw = path.open("rb", buffering=0)
+    raw.seek(within.start)
+    return BufferedReader(_Until(raw, within.end))
+
+
+class _Until(RawIOBase):
+    """The bytes of a file up to a place."""
+
+    def __init__(self, raw: FileIO, end: int) -> None:
+        self._raw, self._end = raw, end
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """As of RawIOBase."""
+        room = min(len(buffer), self._end - self._raw.tell())
+        return self._raw.readinto(memoryview(buffer)[:room]) if room > 0 else 0
+
+    def close(self) -> None:
+        """With the file."""
+        self._raw.close()
+        super().close()

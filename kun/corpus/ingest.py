@@ -3,6 +3,8 @@
 import heapq
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,39 +14,86 @@ from kun.corpus.files import encoding_of, raw_files, source_of
 from kun.corpus.items import Record, Reject
 from kun.corpus.layouts import Layout, layout_of
 from kun.corpus.readers import read
+from kun.corpus.repeats import without_repeats
+from kun.corpus.spans import Span, pieces_of
 from kun.corpus.text import language, text_id, unit_hash
 from kun.errors import InputError
-from kun.params import Ingest
+from kun.params import Executor, Ingest
 from kun.project import Project
-from kun.tables.ledger import close_stage, rejects
+from kun.schemas import DATASETS, conform
+from kun.tables.ledger import Counts, add_up, close_shards, rejects, tally
+from kun.work.parts import ROWS, TEXT_BYTES, Part, PartWriter, code_key, compute_parts, shards_of
 
 STAGE = "ingest"
+ROW = ["id", "text", "source", "origin", "title"]
+REJECTED = ["id", "reason", "value", "threshold", "text", "source"]
 
 
-def ingest(project: Project, params: Ingest) -> dict[str, Any]:
+def ingest(project: Project, params: Ingest, executor: Executor = "processes") -> dict[str, Any]:
     """Read every file below `params.path`; returns the counts.
 
     A text that was seen before is dropped as `duplicate_id` and keeps its origin as its id in the ledger, because the
     text id is the kept row's. Raises InputError when the folder is missing or empty or no text is left.
     """
-    folder = project.root / params.path
-    usual = Layout(params.text_fields, params.title_fields)
-    kept: list[dict[str, str]] = []
-    rejected: list[dict[str, str]] = []
-    first_seen: dict[str, str] = {}
+    folder = (project.root / params.path).resolve()
     files = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
-    for name, path in files.items():
-        source = source_of(name)
+    pieces = pieces_of(files, cut_long=not params.limit_per_file)
+    settings = asdict(params) | {"code": code_key("corpus", "tables")}
+    parts = compute_parts(project.scratch, STAGE, settings, pieces, partial(_read, params), executor, "kB")
+    encodings = {name: encoding for part in parts for name, encoding in part.facts()["encodings"].items()}
+    if not any(part.tables("kept") for part in parts):
+        raise InputError(f"{folder} gave no text: {_common_fault(parts)}")
+    shards = without_repeats(shards_of(parts))
+    return close_shards(project, STAGE, "ingested", shards, encodings=encodings)
+
+
+def _read(params: Ingest, spans: list[Span], out: PartWriter) -> None:
+    """Tables `kept` and `rejects`, a few when there is much."""
+    usual = Layout(params.text_fields, params.title_fields)
+    table = _Table(out)
+    for span in spans:
+        source = source_of(span.name)
         layout = layout_of(source, params.layouts, usual)
-        for item in _sampled(read(path, name, layout, params.txt == "file"), params):
-            row = _row(item, source, first_seen)
-            (rejected if "reason" in row else kept).append(row)
-    if not kept:
-        raise InputError(f"{folder} gave no text: all {len(rejected)} records were rejected, {_common_fault(rejected)}")
-    frame = pl.DataFrame(kept).with_columns(lang=language(pl.col("text")), n_chars=pl.col("text").str.len_chars())
-    encodings = {name: encoding for name, path in files.items() if (encoding := _encoding(path)) not in ("", "utf-8")}
-    rows_in = len(kept) + len(rejected)
-    return close_stage(project, STAGE, "ingested", rows_in, frame, [_ledger(rejected)], encodings=encodings)
+        found = read(span.path, span.name, layout, params.txt == "file", span.within)
+        for item in _sampled(found, params):
+            table.add(item, source)
+    table.close()
+    told = {span.name: _encoding(span.path) for span in spans}
+    out.facts["encodings"] = {name: encoding for name, encoding in told.items() if encoding not in ("", "utf-8")}
+
+
+class _Table:
+    """Rows on their way to disk: those in memory are bounded by ROWS and TEXT_BYTES."""
+
+    def __init__(self, out: PartWriter) -> None:
+        self._out = out
+        self._kept: list[tuple[str, ...]] = []
+        self._rejected: list[tuple[str, ...]] = []
+        self._size = 0
+        self._counts: list[Counts] = []
+
+    def add(self, item: Record | Reject, source: str) -> None:
+        if isinstance(item, Record):
+            self._kept.append((text_id(item.text), item.text, source, item.origin, item.title))
+            self._size += 3 * len(item.text)  # bytes of Chinese in UTF-8
+        else:
+            self._rejected.append((item.origin, item.reason, item.value, "", item.excerpt[:200], source))
+        if len(self._kept) + len(self._rejected) >= ROWS or self._size >= TEXT_BYTES:
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        self._out.facts["counts"] = add_up(self._counts)
+
+    def _flush(self) -> None:
+        kept = pl.DataFrame(self._kept, dict.fromkeys(ROW, pl.String), orient="row").with_columns(
+            lang=language(pl.col("text")), n_chars=pl.col("text").str.len_chars().cast(pl.Int64)
+        )
+        ledger = rejects(pl.DataFrame(self._rejected, dict.fromkeys(REJECTED, pl.String), orient="row"), STAGE)
+        self._out.write("kept", conform(kept, DATASETS["ingested"]))
+        self._out.write("rejects", ledger)
+        self._counts.append(tally(kept.height + ledger.height, kept, ledger))
+        self._kept, self._rejected, self._size = [], [], 0
 
 
 def _encoding(path: Path) -> str:
@@ -86,29 +135,10 @@ def _sampled(items: Iterable[Record | Reject], params: Ingest) -> Iterator[Recor
         yield record
 
 
-def _row(item: Record | Reject, source: str, first_seen: dict[str, str]) -> dict[str, str]:
-    """A row of data/ingested, or with a `reason` one of the ledger; `first_seen` maps each id to where it came from."""
-    if isinstance(item, Record):
-        key = text_id(item.text)
-        if key not in first_seen:
-            first_seen[key] = item.origin
-            return {"id": key, "text": item.text, "source": source, "origin": item.origin, "title": item.title}
-        item = Reject(item.origin, "duplicate_id", first_seen[key], item.text)
-    return {
-        "id": item.origin,
-        "reason": item.reason,
-        "value": item.value,
-        "threshold": "",
-        "text": item.excerpt[:200],
-        "source": source,
-    }
-
-
-def _ledger(rejected: list[dict[str, str]]) -> pl.DataFrame:
-    columns = ["id", "reason", "value", "threshold", "text", "source"]
-    return rejects(pl.DataFrame(rejected, schema=dict.fromkeys(columns, pl.String)), STAGE)
-
-
-def _common_fault(rejected: list[dict[str, str]]) -> str:
-    top = _ledger(rejected)["reason"].value_counts(sort=True).row(0)
-    return f"most as `{top[0]}` ({top[1]}), first {rejected[0]['id']}; check ingest.path and ingest.text_fields"
+def _common_fault(parts: Iterable[Part]) -> str:
+    ledger = pl.read_parquet([table for part in parts for table in part.tables("rejects")])
+    top = ledger["reason"].value_counts(sort=True).row(0)
+    return (
+        f"all {ledger.height} records were rejected, most as `{top[0]}` ({top[1]}), first {ledger['id'][0]}; "
+        "check ingest.path and ingest.text_fields"
+    )

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import IO
 
 from kun.corpus.encoding import MARK_ERRORS, UNDECODABLE
-from kun.corpus.files import Line, encoding_of, lines, open_raw
+from kun.corpus.files import Line, LineRange, encoding_of, lines, open_raw
 from kun.corpus.items import Item, Reject, checked_object, printable, unusable
 from kun.corpus.layouts import MISSING
 
 
-def read_jsonl(path: Path, name: str) -> Iterator[Item]:
+def read_jsonl(path: Path, name: str, within: LineRange | None = None) -> Iterator[Item]:
     """Each line that is not blank gives one item."""
-    for line in lines(path):
+    for line in lines(path, within):
         if line.text.strip():
             yield _object(line, f"{name}:{line.number}")
 

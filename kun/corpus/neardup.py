@@ -3,12 +3,13 @@ differences decide."""
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein, Opcode
 
 from kun.corpus.minhash import Signatures, band_groups, bands_for, jaccard, shingle_words
@@ -54,18 +55,24 @@ class Twin:
     similarity: float
 
 
-def near_duplicates(letters: Sequence[str], signatures: Signatures, alike: Alike) -> list[Twin]:
-    """Rows to drop. `letters` are the texts as compared (`bare`), row by row those of `signatures`.
+Letters = Callable[[NDArray[np.int64]], Sequence[str]]
+"""Rows -> their texts as compared (`bare`)."""
+
+
+def near_duplicates(signatures: Signatures, letters_of: Letters, alike: Alike) -> list[Twin]:
+    """Rows to drop; `letters_of` is asked once, for the rows that share a band with another.
 
     Goes through the rows in order and drops one if it resembles a row that was kept; so every dropped row has a twin that
     stays, and of a chain a ~ b ~ c only b goes if a and c are not alike. Depends on nothing but the arguments.
     """
     groups = band_groups(signatures, bands_for(alike.threshold, signatures.shape[1]))
     least = _least_estimate(alike.threshold, signatures.shape[1])
+    suspects = np.flatnonzero((groups >= 0).any(axis=1))
+    letters = dict(zip(suspects.tolist(), letters_of(suspects), strict=True))
     words_of = lru_cache(WORDS)(lambda row: shingle_words(letters[row], alike.shingle))
     kept_rows: defaultdict[int, list[int]] = defaultdict(list)
     found = []
-    for row in np.flatnonzero((groups >= 0).any(axis=1)).tolist():
+    for row in letters:
         own = groups[row][groups[row] >= 0].tolist()
         proposed = sorted({other for group in own for other in kept_rows.get(group, ())})
         near = _near(row, proposed, signatures, least) if proposed else []
@@ -77,6 +84,11 @@ def near_duplicates(letters: Sequence[str], signatures: Signatures, alike: Alike
             if len(kept_rows[group]) < GROUP:
                 kept_rows[group].append(row)
     return found
+
+
+def letters_among(texts: Sequence[str]) -> Letters:
+    """For texts that are in memory anyway."""
+    return lambda rows: [texts[row] for row in rows.tolist()]
 
 
 def without_twins(rows: pl.DataFrame, twins: Sequence[Twin], threshold: float) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -132,7 +144,7 @@ def _near(row: int, proposed: list[int], signatures: Signatures, least: float) -
 
 
 def _twin(
-    row: int, near: list[int], letters: Sequence[str], words_of: Callable[[int], Words], alike: Alike
+    row: int, near: list[int], letters: Mapping[int, str], words_of: Callable[[int], Words], alike: Alike
 ) -> Twin | None:
     for other in near:
         similarity = jaccard(words_of(row), words_of(other))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from kun.corpus.files import COMPRESSED, suffixes_of
+from kun.corpus.files import COMPRESSED, LineRange, suffixes_of
 from kun.corpus.items import Item, Record, Reject, printable
 from kun.corpus.json_files import read_json, read_jsonl
 from kun.corpus.layouts import MISSING, PLAIN, Layout, at, text_in
@@ -17,17 +17,23 @@ from kun.corpus.text import normalise
 BATCH = 1024  # rows of a parquet file that are in memory at a time
 
 
-def read(path: Path, name: str, layout: Layout, whole_txt: bool = False) -> Iterator[Record | Reject]:
-    """All records of a file, by its suffix; `name` is how origins call the file, `whole_txt` makes a .txt file one record.
+def read(
+    path: Path, name: str, layout: Layout, whole_txt: bool = False, within: LineRange | None = None
+) -> Iterator[Record | Reject]:
+    """All records of a file, by its suffix, or those `within` some lines of a jsonl file.
 
-    A file that holds nothing at all gives one `empty_file`, one of an unknown kind one `unknown_format`.
+    `name` is how origins call the file, `whole_txt` makes a .txt file one record. A file that holds nothing at all gives
+    one `empty_file`, one of an unknown kind one `unknown_format`.
     """
     suffix, _ = suffixes_of(path.name)
     if suffix not in _TABLES and suffix not in _PAGES:
         yield Reject(name, "unknown_format", suffix, path.name)
         return
     empty = True
-    found = read_text(path, name) if whole_txt and suffix == ".txt" else objects(path, name)
+    if within:
+        found = read_jsonl(path, name, within)
+    else:
+        found = read_text(path, name) if whole_txt and suffix == ".txt" else objects(path, name)
     for item in found:
         empty = False
         yield item if isinstance(item, Reject) else _record(*item, layout if suffix in _TABLES else PLAIN)
@@ -53,17 +59,19 @@ def objects(path: Path, name: str) -> Iterator[Item]:
 
 
 def _record(origin: str, fields: dict[str, Any], layout: Layout) -> Record | Reject:
-    excerpt = printable(json.dumps(fields, ensure_ascii=False, default=str))
+    def refused(reason: str, told: str) -> Reject:
+        return Reject(origin, reason, told, printable(json.dumps(fields, ensure_ascii=False, default=str)))
+
     name, value = text_in(fields, layout)
     if value is MISSING:
-        return Reject(origin, "missing_text", printable(f"fields: {', '.join(map(str, fields))}"), excerpt)
+        return refused("missing_text", printable(f"fields: {', '.join(map(str, fields))}"))
     if value is None:
-        return Reject(origin, "null_text", name, excerpt)
+        return refused("null_text", name)
     if not isinstance(value, str):
-        return Reject(origin, "wrong_type", f"{name}: {type(value).__name__}", excerpt)
+        return refused("wrong_type", f"{name}: {type(value).__name__}")
     text = normalise(value)
     if not text:
-        return Reject(origin, "empty_text", name, excerpt)
+        return refused("empty_text", name)
     titles = (at(fields, title) for title in layout.title)
     return Record(origin, text, normalise(next((title for title in titles if isinstance(title, str)), "")))
 

@@ -13,13 +13,13 @@ _BLOCK = 2**16  # characters at a time: the passes over them stay in the process
 
 def runs_of(text: str, size: int) -> Words:
     """A number for each run of `size` characters: a polynomial in their code points, modulo 2^64."""
-    return _runs(_codes(text), size)
+    return polynomials(codes_of(text).astype(np.uint64), size)
 
 
 def runs_of_all(texts: Sequence[str], size: int) -> tuple[Words, NDArray[np.int64]]:
     """The runs of all texts, and for each the place of its text; no run reaches from one text into the next."""
     sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-    words = _runs(_codes("".join(texts)), size)
+    words = polynomials(codes_of("".join(texts)).astype(np.uint64), size)
     rows = np.repeat(np.arange(len(texts)), sizes)
     inside = rows[: len(words)] == rows[size - 1 :]
     return words[inside], rows[: len(words)][inside]
@@ -44,14 +44,23 @@ def blocks(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
         yield start, len(texts)
 
 
-def _codes(text: str) -> Words:
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
+def codes_of(text: str) -> NDArray[np.uint32]:
+    """The code points of a text."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
 
 
-def _runs(codes: Words, size: int) -> Words:
-    n_words = max(len(codes) - size + 1, 0)
-    words = np.zeros(n_words, dtype=np.uint64)
-    for place in range(size):
-        words *= FACTOR
-        words += codes[place : place + n_words]
-    return words
+def polynomials(codes: Words, size: int) -> Words:
+    """A number for each run of `size` codes; made of halves, it takes log2(size) passes instead of `size`."""
+    if size == 1:
+        return codes
+    half = size // 2
+    halves = polynomials(codes, half)
+    whole = joined(halves, half, halves, half)
+    return whole if size % 2 == 0 else joined(whole, 2 * half, codes, 1)
+
+
+def joined(left: Words, left_size: int, right: Words, right_size: int) -> Words:
+    """Numbers of the runs whose first `left_size` codes have their number in `left`, the others in `right`."""
+    n_words = max(len(right) - left_size, 0)
+    factor = np.uint64(pow(int(FACTOR), right_size, 2**64))
+    return left[:n_words] * factor + right[left_size : left_size + n_words]

@@ -19,7 +19,6 @@ _WIDTH = [*range(0x2F00, 0x2FE0), *range(0xFF01, 0xFFEF), 0x3000, 0x00A0, *range
 _LINE_END = re.compile("\r\n|[\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]")
 _TRAILING = re.compile(r"[ \t]+(?=\n|$)")
 _BLANK_LINES = re.compile(r"\n{4,}")  # three blank lines or more
-_NOT_BARE = re.compile(r"[\W_]+")
 
 
 def _translation() -> dict[int, str | None]:
@@ -40,6 +39,7 @@ def _translation() -> dict[int, str | None]:
 
 
 _TABLE = _translation()
+_TRANSLATED = frozenset(map(chr, _TABLE))
 
 
 def normalise(text: str) -> str:
@@ -48,7 +48,9 @@ def normalise(text: str) -> str:
     Letters, digits and spaces take their usual width, Chinese punctuation stays; zero-width and control characters go;
     line ends become "\\n"; lines lose trailing spaces; three or more blank lines become one.
     """
-    text = _LINE_END.sub("\n", text).translate(_TABLE)
+    text = _LINE_END.sub("\n", text)
+    if not _TRANSLATED.isdisjoint(text):  # most texts have nothing to translate, and looking is faster
+        text = text.translate(_TABLE)
     text = _TRAILING.sub("", unicodedata.normalize("NFC", text))
     return _BLANK_LINES.sub("\n\n", text).strip()
 
@@ -64,19 +66,9 @@ def unit_hash(*parts: object) -> float:
     return (int.from_bytes(digest) >> 11) / 2**53  # 53 bits: what a float holds exactly
 
 
-def bare(text: str) -> str:
-    """Letters and digits only, lower case: what is compared when punctuation and layout do not count."""
-    return _NOT_BARE.sub("", text).lower()
-
-
 def shingles(text: str, size: int) -> set[str]:
     """All runs of `size` characters; empty for a shorter text."""
     return {text[start : start + size] for start in range(len(text) - size + 1)}
-
-
-def bare_expr(text: pl.Expr) -> pl.Expr:
-    """`bare` on a column."""
-    return text.str.replace_all(r"[^\p{L}\p{N}]", "").str.to_lowercase()
 
 
 def share_of(text: pl.Expr, pattern: str, among: str) -> pl.Expr:

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from kun.errors import InputError
 from kun.schemas import Schema, conform
 
 ROWS_PER_SHARD = 100_000  # DVC hashes files: tens of shards a dataset, not thousands (5.5 s a status for 100,000 files)
+
+Shard = pl.DataFrame | Path
+"""Rows of a dataset, or a parquet file that has them in its schema already."""
 
 
 def place_beside(path: Path) -> Path:
@@ -63,21 +67,33 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
-def write_dataset(folder: Path, frame: pl.DataFrame, schema: Schema) -> None:
-    """Write `frame` as `part-00000.parquet`, ...; an empty frame gives one empty shard, so the schema stays readable."""
-    frame = conform(frame, schema)
+def write_dataset(folder: Path, rows: pl.DataFrame | Iterable[Shard], schema: Schema) -> None:
+    """Write `part-00000.parquet`, ...: frames in slices of ROWS_PER_SHARD, files as they are.
+
+    Without rows there is one empty shard, so that the schema stays readable.
+    """
     building = place_beside(folder)
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     try:
-        for number, start in enumerate(range(0, max(frame.height, 1), ROWS_PER_SHARD)):
-            shard = frame.slice(start, ROWS_PER_SHARD)
+        places = (building / f"part-{number:05d}.parquet" for number in count())
+        for piece in [rows] if isinstance(rows, pl.DataFrame) else rows:
             with disk_errors(folder):
-                shard.write_parquet(building / f"part-{number:05d}.parquet", compression="zstd")
+                if isinstance(piece, Path):
+                    shutil.copyfile(piece, next(places))  # no link: who edits the dataset must not edit the cached part
+                else:
+                    _write_slices(conform(piece, schema), places)
+        if not any(building.iterdir()):
+            pl.DataFrame(schema=schema).write_parquet(next(places))
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(building, folder)  # noqa: PTH105
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def _write_slices(frame: pl.DataFrame, places: Iterator[Path]) -> None:
+    for start in range(0, frame.height, ROWS_PER_SHARD):
+        frame.slice(start, ROWS_PER_SHARD).write_parquet(next(places), compression="zstd")
 
 
 def shards(folder: Path) -> list[Path]:

@@ -7,20 +7,22 @@ PLAIN_SECONDS = 15.0
 
 
 class Progress:
-    """Counts finished rows and tokens of one stage."""
+    """Counts the finished rows of one stage, or what else its work comes in, and their tokens."""
 
-    def __init__(self, stage: str, rows: int, reused: int, padding: float) -> None:
-        """`rows` are still to be computed, `reused` came from scratch; `padding` is the plan's padding share."""
-        self._stage, self._rows, self._padding = stage, rows, padding
-        self._done = self._tokens = 0
+    def __init__(
+        self, stage: str, todo: float, reused: float, unit: str = "rows", padding: float | None = None
+    ) -> None:
+        """`todo` are still to be computed, `reused` came from scratch; `padding` is the padding share of model work."""
+        self._stage, self._todo, self._unit, self._padding = stage, todo, unit, padding
+        self._done, self._tokens = 0.0, 0
         self._start = self._last = time.monotonic()
         self._terminal = sys.stderr.isatty()
         if reused:
-            print(f"{stage}: {reused} rows are already computed, {rows} to do", file=sys.stderr)
+            print(f"{stage}: {reused:.0f} {unit} are already computed, {todo:.0f} to do", file=sys.stderr)
 
-    def add(self, rows: int, tokens: int) -> None:
-        """Note a finished batch."""
-        self._done += rows
+    def add(self, done: float, tokens: int = 0) -> None:
+        """Note finished work."""
+        self._done += done
         self._tokens += tokens
         now = time.monotonic()
         if self._terminal or now - self._last >= PLAIN_SECONDS:
@@ -39,8 +41,8 @@ class Progress:
         print(f"{start}{line}", end=end, file=sys.stderr, flush=True)
 
     def _line(self, seconds: float) -> str:
-        left = (self._rows - self._done) * seconds / max(self._done, 1)
-        return (
-            f"{self._stage}: {self._done}/{self._rows} rows, {self._done / seconds:.1f} rows/s, "
-            f"{self._tokens / seconds:.0f} tokens/s, padding {self._padding:.0%}, {left:.0f} s left"
-        )
+        left = (self._todo - self._done) * seconds / max(self._done, 1)
+        line = f"{self._stage}: {self._done:.0f}/{self._todo:.0f} {self._unit}, {self._done / seconds:.1f} {self._unit}/s, "
+        if self._padding is not None:
+            line += f"{self._tokens / seconds:.0f} tokens/s, padding {self._padding:.0%}, "
+        return line + f"{left:.0f} s left"

@@ -75,7 +75,8 @@ def _compute_missing(
     if not missing:
         return
     started = time.monotonic()
-    progress = Progress(task.stage, len(missing), len(costs) - len(missing), padding_share(batches, costs))
+    padding = padding_share(batches, costs)
+    progress = Progress(task.stage, len(missing), len(costs) - len(missing), padding=padding)
     _work(task, scratch, batches, payloads, costs, progress)
     _wait_for_helpers(scratch, set(missing))
     progress.end()

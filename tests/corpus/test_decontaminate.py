@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kun.corpus.decontaminate import EvalGrams, decontaminate, load_evals
-from kun.corpus.text import bare
+from kun.corpus.letters import bare
 from kun.errors import InputError
 from kun.params import Params
 from kun.project import Project

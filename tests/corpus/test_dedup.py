@@ -16,9 +16,7 @@ from .conftest import SENTENCE, reasons, store, various
 
 def test_first_of_equal_and_similar_texts_stays(project: Project, params: Params) -> None:
     ids = [text_id(f"{number}") for number in range(5)]
-    similar = (
-        SENTENCE.replace("河水", "溪水").replace("湖面", "水面").replace("孩子们", "小孩们").replace("风筝", "纸鸢")
-    )
+    similar = SENTENCE.replace("河水", "溪水").replace("湖面", "水面").replace("风筝", "纸鸢")
     store(project, "cleaned", [SENTENCE, "！！！", SENTENCE.replace("；", "。") + "\n", similar, "？？？"])
     dedup(project, params.dedup)
     assert read_dataset(project.dataset("deduped"))["id"].to_list() == [ids[0], ids[1], ids[4]]
@@ -43,19 +41,29 @@ def test_the_preferred_source_stays_and_rows_keep_their_order(project: Project, 
     assert reasons(project, "dedup") == {ids[4]: "exact_duplicate"}
 
 
-def test_only_new_texts_are_signed(project: Project, params: Params, capsys: pytest.CaptureFixture[str]) -> None:
-    def signed(texts: list[str], seed: int = 7) -> str:
-        store(project, "cleaned", texts)
+def test_only_new_shards_are_signed_and_only_changed_ones_written(
+    project: Project, params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(*groups: list[str], seed: int = 7) -> list[str]:
+        frames = []
+        for texts in groups:
+            store(project, "cleaned", texts)
+            frames.append(read_dataset(project.dataset("cleaned")))
+        write_dataset(project.dataset("cleaned"), frames, CLEAN)
         dedup(project, replace(params.dedup, seed=seed))
-        return capsys.readouterr().err
+        return capsys.readouterr().err.splitlines()
 
-    assert "dedup: 6 texts signed, 0 were known" in signed([*various(5), SENTENCE])
-    assert "dedup: 4 texts signed, 6 were known" in signed([SENTENCE, *various(9)])
+    old, new = [*various(5), SENTENCE], ["新" + text for text in various(4)]
+    assert told(old)[0].startswith("signatures: 6/6 rows")
+    grown = told(old, new)
+    assert grown[0] == "signatures: 6 rows are already computed, 4 to do"
+    assert grown[2] == "dedup: 6 rows are already computed, 4 to do"
     first = read_dataset(project.dataset("deduped"))
+    assert told(new, old)[0] == "signatures: 10 rows are already computed, 0 to do"
     shutil.rmtree(project.scratch)
-    assert "dedup: 10 texts signed" in signed([SENTENCE, *various(9)])
+    assert told(old, new)[0].startswith("signatures: 10/10 rows")
     assert read_dataset(project.dataset("deduped")).equals(first)
-    assert "dedup: 10 texts signed" in signed([SENTENCE, *various(9)], seed=8), "other hashes, other signatures"
+    assert told(old, new, seed=8)[0].startswith("signatures: 10/10 rows"), "other hashes, other signatures"
 
 
 @pytest.mark.parametrize("count", [0, 1, 127, 128, 129, 1000])

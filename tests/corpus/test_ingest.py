@@ -42,7 +42,7 @@ def test_rows_and_reasons(project: Project, params: Params) -> None:
         "b/two.jsonl:4": "null_text",
         "one.jsonl:1": "duplicate_id",
     }
-    assert read_dataset(project.rejects("ingest"))["value"].to_list() == ["b/two.jsonl:1", "text", "b/two.jsonl:2"]
+    assert read_dataset(project.rejects("ingest"))["value"].to_list() == ["text", "b/two.jsonl:1", "b/two.jsonl:2"]
     assert counts["rows_in"] == 6
 
 

@@ -4,16 +4,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kun.corpus.letters import bare
 from kun.corpus.minhash import jaccard, shingle_words, signatures_of
-from kun.corpus.neardup import Alike, Twin, different_facts, near_duplicates
-from kun.corpus.text import bare
+from kun.corpus.neardup import Alike, Twin, different_facts, letters_among, near_duplicates
 
 from .conftest import edited, random_text, various
 
 
 def found(texts: list[str], alike: Alike, bins: int = 128) -> list[Twin]:
     letters = [bare(text) or text for text in texts]
-    return near_duplicates(letters, signatures_of(letters, alike.shingle, bins, 7), alike)
+    return near_duplicates(signatures_of(letters, alike.shingle, bins, 7), letters_among(letters), alike)
 
 
 def similarity(left: str, right: str, shingle: int = 5) -> float:

@@ -5,8 +5,6 @@ from hypothesis import strategies as st
 
 from kun.corpus.text import (
     KEPT_PUNCTUATION,
-    bare,
-    bare_expr,
     cjk_share,
     language,
     normalise,
@@ -59,16 +57,6 @@ def test_id_is_128_bits_and_fixed() -> None:
 @given(st.text(), st.integers())
 def test_unit_hash_is_in_range(key: str, seed: int) -> None:
     assert 0 <= unit_hash(seed, key.encode("utf-8", "replace")) < 1
-
-
-def test_bare_drops_what_does_not_count() -> None:
-    assert bare("《河》, A_b 1.5！\n（湖）") == "河ab15湖"
-    assert bare("，。！") == ""
-
-
-@given(st.text(CHINESE + "Ab1 _-½éÉ\n"))
-def test_bare_is_the_same_on_a_column(text: str) -> None:
-    assert pl.select(bare_expr(pl.lit(text))).item() == bare(text)
 
 
 def test_shingles_of_short_texts_are_empty() -> None:

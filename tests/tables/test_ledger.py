@@ -89,7 +89,10 @@ def test_counts_say_what_became_of_each_row(tmp_path: Path) -> None:
         "dropped": 1,
         "failed": 1,
         "reasons": {"out_of_memory": 1, "short": 1},
-        "by_source": {"made": {"kept": 2, "rejected": {}}, "wiki": {"kept": 0, "rejected": {"short": 1}}},
+        "by_source": {
+            "made": {"kept": 2, "chars": 6, "rejected": {}},
+            "wiki": {"kept": 0, "chars": 0, "rejected": {"short": 1}},
+        },
         "seconds": 3,
     }
     assert json.loads(project.counts("dedup").read_text(encoding="utf-8")) == counts
