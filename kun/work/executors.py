@@ -81,7 +81,9 @@ def _on_ray(function: Callable[[T], None], items: Sequence[T]) -> Iterator[int]:
     mine = not ray.is_initialized()
     if mine:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        ray.init(logging_level=logging.ERROR, log_to_driver=False, runtime_env={"env_vars": _ONE_THREAD})
+        # A cluster of its own listens on this machine alone.
+        alone = {} if os.environ.get("RAY_ADDRESS") else {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
+        ray.init(logging_level=logging.ERROR, log_to_driver=False, runtime_env={"env_vars": _ONE_THREAD}, **alone)
     try:
         task = ray.remote(max_retries=RETRIES, num_cpus=1)(_called)
         running = {task.remote(function, item): place for place, item in enumerate(items)}
