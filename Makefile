@@ -4,6 +4,7 @@ TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install -q --disable-pip-version-check --no-compile
+PEERS := $(basename $(notdir $(wildcard bench/peers/environments/*.txt)))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: run test check env bench-peers clean help
@@ -32,10 +33,14 @@ $(VENV)/.done: pyproject.toml
 	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 
-bench-peers:  ## an environment with the libraries that bench/corpus.py compares
-	$(PYTHON) -m venv .bench
-	.bench/bin/pip install -q "$(TORCH)"
-	.bench/bin/pip install -q -e . "datasketch>=1.6" "rensa>=0.2"
+bench-peers: $(PEERS:%=.bench/%/.done)  ## an environment for each library that bench/ compares with
+
+# One each: they pin each other's dependencies away. Data-Juicer imports torch, whose build is ours to choose.
+.bench/datajuicer/.done: FIRST := "$(TORCH)"
+.bench/%/.done: bench/peers/environments/%.txt
+	$(PYTHON) -m venv .bench/$*
+	.bench/$*/bin/pip install -q --disable-pip-version-check --no-compile $(FIRST) -r $<
+	@touch $@
 
 clean:  ## remove scratch and environment; data and models stay in the DVC cache
 	rm -rf $(VENV) .bench .kun

@@ -1,30 +1,39 @@
-"""Near-duplicates: documents a second, recall of planted copies, wrong removals, beside other libraries in one run.
+"""Near-duplicates: documents a second, recall of planted copies and wrong removals, kun beside other libraries.
 
 `python bench/corpus.py FOLDER` plants copies in the .jsonl files of FOLDER (field `text`): width changes, added boilerplate,
-swapped paragraphs, 2, 5 and 10% of the characters edited; and short forms whose fillings differ in one fact. `wrong` are texts
-that were dropped though they share less than 0.4 of their shingles with the kept one. datasketch and rensa take part when they
-are installed.
+swapped paragraphs, 2, 5 and 10% of the characters edited; and short forms whose fillings differ in one fact. Each contender is a
+script of bench/peers that runs in an environment of its own (`make bench-peers`) and says which texts it would drop; one without
+an environment is skipped. `--limit 2000` takes a sample of the texts, `--only kun,rensa` some of the contenders.
+
+Recall of a kind: a copy or its original is dropped. `one fact`: the share of the fillings that are dropped; none should. `wrong`:
+texts, other than planted ones, that are dropped though no single text that stays has 0.4 of their shingles, so that what they say
+is lost. `right, long`: of all dropped texts of at least 200 shingles the share of which that much remains.
 """
 
+import argparse
 import json
 import random
 import statistics
+import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
-from importlib.util import find_spec
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from kun.config import load_params
-from kun.corpus.letters import bare, comparable
-from kun.corpus.minhash import signatures_of
-from kun.corpus.neardup import Alike, letters_among, near_duplicates
-from kun.corpus.text import normalise, shingles
+from kun.corpus.minhash import shingle_words
+from kun.corpus.text import bare, normalise
 
-REPEATS = 3
+HERE = Path(__file__).parent
+ENVIRONMENTS = HERE.parent / ".bench"
+CONTENDERS = "kun", "datasketch", "rensa", "datajuicer", "datatrove"
 MIN_LETTERS = 20
 MIN_COPIED = 200  # letters; a shorter copy with one edit cannot be told from another fact
 COPIES = 300  # of each kind
+REST = 0.4  # of a dropped text's shingles that one of the texts that stay should have
 TEMPLATES = (
     "{name}老师在{place}教了{year}年的书，学生们都说他讲课清楚，批改作业也很认真。",
     "从{place}到省城的班车每天{year}点发车，票价便宜，周末人多的时候最好提前买票。",
@@ -49,8 +58,6 @@ PLACES = [
     "大同",
 ]
 BOILERPLATE = "本文由网友上传，版权归原作者所有，如有侵权请联系管理员删除。", "点击查看更多精彩内容，欢迎收藏转发。"
-
-Found = list[tuple[int, int]]
 
 
 def read(folder: Path) -> list[str]:
@@ -101,7 +108,8 @@ def planted(texts: Sequence[str], seed: int) -> tuple[list[str], dict[str, dict[
     source = random.Random(seed)
     everything, copies = list(texts), {}
     for kind, copier in COPIERS.items():
-        chosen = source.sample([place for place, text in enumerate(texts) if len(bare(text)) >= MIN_COPIED], COPIES)
+        long = [place for place, text in enumerate(texts) if len(bare(text)) >= MIN_COPIED]
+        chosen = source.sample(long, min(COPIES, len(long)))
         copies[kind] = {len(everything) + place: original for place, original in enumerate(chosen)}
         everything += [normalise(copier(source, texts[original])) for original in chosen]
     first = len(everything)
@@ -116,87 +124,93 @@ def planted(texts: Sequence[str], seed: int) -> tuple[list[str], dict[str, dict[
     return everything, copies, range(first, len(everything))
 
 
-def ours(texts: Sequence[str]) -> Found:
-    """kun, with the defaults of params.yaml."""
-    values = load_params().dedup
-    letters = comparable(texts)
-    signatures = signatures_of(letters, values.shingle, values.bins, values.seed)
-    twins = near_duplicates(
-        signatures, letters_among(letters), Alike(values.shingle, values.threshold, values.short_chars)
-    )
-    return [(twin.row, twin.kept) for twin in twins]
+def sample(texts: Sequence[str], limit: int | None, seed: int) -> list[str]:
+    """At most `limit` of the texts, in their order."""
+    if limit is None or limit >= len(texts):
+        return list(texts)
+    return [texts[place] for place in sorted(random.Random(seed).sample(range(len(texts)), limit))]
 
 
-def datasketch(texts: Sequence[str]) -> Found:
-    """MinHashLSH on character 5-grams, 128 permutations, 0.8."""
-    from datasketch import MinHash, MinHashLSH
-
-    index, found = MinHashLSH(threshold=0.8, num_perm=128), []
-    for place, text in enumerate(texts):
-        signature = MinHash(num_perm=128)
-        signature.update_batch([gram.encode() for gram in shingles(text, 5)])
-        twins = index.query(signature)
-        if twins:
-            found.append((place, min(twins)))
-        else:
-            index.insert(place, signature)
-    return found
+def answers(name: str, script: str, texts: Path) -> list[dict[str, Any]]:
+    """What the contenders of a script say, each in one JSON line; none, with a word on stderr, without its environment."""
+    python = Path(sys.executable) if name == "kun" else ENVIRONMENTS / name / "bin" / "python"
+    if not python.exists():
+        print(f"{name}: skipped, no {python.parent.parent}; `make bench-peers` makes it", file=sys.stderr)
+        return []
+    command = [str(python), str(HERE / "peers" / f"{script}_{name}.py"), str(texts)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{name} failed:\n{done.stderr[-4000:]}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def rensa(texts: Sequence[str]) -> Found:
-    """RMinHash with its LSH on character 5-grams, 128 permutations, 0.8."""
-    from rensa import RMinHash, RMinHashLSH
+class Remains:
+    """How much of a dropped text stands in the texts that stay."""
 
-    index, found = RMinHashLSH(threshold=0.8, num_perm=128, num_bands=16), []
-    signatures = []
-    for place, text in enumerate(texts):
-        signature = RMinHash(num_perm=128, seed=7)
-        signature.update(list(shingles(text, 5)))
-        signatures.append(signature)
-        twins = [twin for twin in index.query(signature) if signatures[twin].jaccard(signature) >= 0.8]
-        if twins:
-            found.append((place, min(twins)))
-        else:
-            index.insert(place, signature)
-    return found
+    def __init__(self, texts: Sequence[str], shingle: int) -> None:
+        self.words = [shingle_words(bare(text), shingle) for text in texts]
+        flat = np.concatenate(self.words)
+        order = np.argsort(flat, kind="stable")
+        self.sorted = flat[order]
+        self.rows = np.repeat(np.arange(len(texts)), [len(words) for words in self.words])[order]
+
+    def share(self, row: int, stays: np.ndarray) -> float:
+        """The largest share of a row's shingles that a single staying row has."""
+        words = self.words[row]
+        starts, ends = np.searchsorted(self.sorted, words, "left"), np.searchsorted(self.sorted, words, "right")
+        others = np.concatenate([self.rows[start:end] for start, end in zip(starts, ends, strict=True)])
+        others = others[stays[others]]
+        return float(np.bincount(others).max() / len(words)) if len(others) else 0.0
 
 
-def main(folder: Path) -> None:
-    """Print one row a library."""
-    texts = read(folder)
+def row_of(answer: dict[str, Any], copies: dict[str, dict[int, int]], facts: range, remains: Remains) -> list[str]:
+    """Speed, recall of each kind, and wrong removals of one contender."""
+    gone = set(answer["dropped"])
+    stays = np.ones(answer["documents"], dtype=bool)
+    stays[list(gone)] = False
+    recall = [sum(c in gone or o in gone for c, o in pairs.items()) / len(pairs) for pairs in copies.values()]
+    lost = {row for row in gone.difference(facts) if remains.share(row, stays) < REST}
+    planted_rows = {row for pairs in copies.values() for row in pairs}
+    long = {row for row in gone.difference(facts) if len(remains.words[row]) >= MIN_COPIED}
+    return [
+        answer["contender"].replace(",", f" {answer['version']},", 1),
+        f"{answer['documents'] / statistics.median(answer['seconds']):,.0f}",
+        *(f"{share:.2f}" for share in recall),
+        f"{len(gone.intersection(facts)) / len(facts):.2f}",
+        str(len(lost - planted_rows)),
+        f"{1 - len(lost & long) / len(long):.3f}" if long else "-",
+    ]
+
+
+def compared(texts: Sequence[str], names: Sequence[str], shingle: int) -> Iterator[list[str]]:
+    """The table, row by row: its head first."""
     everything, copies, facts = planted(texts, seed=7)
-    letters = [set(shingles(bare(text), 5)) for text in everything]
     print(
-        f"{len(texts)} documents, {len(everything)} with the planted ones; {len(facts)} short texts, each one fact apart\n"
+        f"{len(texts):,} texts, {len(everything):,} with the planted ones; {len(facts)} short texts, each one fact apart\n"
     )
-    print(f"{'':<12}{'docs/s':>8}" + "".join(f"{kind:>13}" for kind in copies) + f"{'one fact':>10}{'wrong':>7}")
-    for name, find in (("kun", ours), ("datasketch", datasketch), ("rensa", rensa)):
-        if name != "kun" and find_spec(name) is None:
-            continue
-        times, found = [], []
-        for _ in range(REPEATS):
-            start = time.perf_counter()
-            found = find(everything)
-            times.append(time.perf_counter() - start)
-        dropped = dict(found)
-        gone = {*dropped}
-        recall = {k: sum(c in gone or o in gone for c, o in pairs.items()) / len(pairs) for k, pairs in copies.items()}
-        planted_places = {place for pairs in copies.values() for place in pairs}
-        wrong = [
-            (drop, keep)
-            for drop, keep in found
-            if drop not in planted_places
-            and drop not in facts
-            and len(letters[drop] & letters[keep]) < 0.4 * min(len(letters[drop]), len(letters[keep]))
-        ]
-        lost = sum(place in gone for place in facts) / len(facts)
-        speed = len(everything) / statistics.median(times)
-        print(
-            f"{name:<12}{speed:>8.0f}"
-            + "".join(f"{recall[k]:>13.2f}" for k in copies)
-            + f"{lost:>10.2f}{len(wrong):>7}"
-        )
+    yield ["", "texts/s", *copies, "one fact", "wrong", "right, long"]
+    remains = Remains(everything, shingle)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "texts.jsonl"
+        file.write_text("".join(json.dumps({"text": text}) + "\n" for text in everything), encoding="utf-8")
+        for name in names:
+            for answer in answers(name, "near_duplicates", file):
+                yield row_of(answer, copies, facts, remains)
+
+
+def main() -> None:
+    """Print one markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--limit", type=int, help="take a sample of so many texts")
+    parser.add_argument("--only", default=",".join(CONTENDERS), help="contenders, with commas between them")
+    arguments = parser.parse_args()
+    texts = sample(read(arguments.folder), arguments.limit, seed=7)
+    for number, row in enumerate(compared(texts, arguments.only.split(","), load_params().dedup.shingle)):
+        print(f"| {' | '.join(row)} |", flush=True)
+        if number == 0:
+            print(f"|---|{'--:|' * (len(row) - 1)}", flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()
