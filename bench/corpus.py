@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 
 from kun.config import load_params
+from kun.corpus.letters import bare
 from kun.corpus.minhash import shingle_words
-from kun.corpus.text import bare, normalise
+from kun.corpus.text import normalise
 
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE.parent / ".bench"

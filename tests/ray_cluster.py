@@ -1,7 +1,7 @@
 """Two raylets on this machine run the corpus stages; one of them is killed in the middle.
 
-`python -m tests.ray_cluster FOLDER NODES [--kill]` runs ingest, dedup and decontaminate on the project in FOLDER, and prints how many
-pieces were done when the node went.
+`python -m tests.ray_cluster FOLDER NODES [--kill]` runs ingest, dedup and decontaminate on the project in FOLDER, and prints
+how many pieces were done when the node went.
 """
 
 import os

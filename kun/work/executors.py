@@ -80,10 +80,7 @@ def _on_ray(function: Callable[[T], None], items: Sequence[T]) -> Iterator[int]:
         raise ConfigError("executor: ray needs Ray; run: pip install 'kun[ray]', or set it to processes") from None
     mine = not ray.is_initialized()
     if mine:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        # A cluster of its own listens on this machine alone.
-        alone = {} if os.environ.get("RAY_ADDRESS") else {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
-        ray.init(logging_level=logging.ERROR, log_to_driver=False, runtime_env={"env_vars": _ONE_THREAD}, **alone)
+        ray.init(**_ray_settings())
     try:
         task = ray.remote(max_retries=RETRIES, num_cpus=1)(_called)
         running = {task.remote(function, item): place for place, item in enumerate(items)}
@@ -96,6 +93,15 @@ def _on_ray(function: Callable[[T], None], items: Sequence[T]) -> Iterator[int]:
     finally:
         if mine:
             ray.shutdown()
+
+
+def _ray_settings() -> dict[str, Any]:
+    """Quiet, without telemetry; a cluster that Ray starts itself listens on this machine alone."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    settings = {"logging_level": logging.ERROR, "log_to_driver": False, "runtime_env": {"env_vars": _ONE_THREAD}}
+    if not os.environ.get("RAY_ADDRESS"):
+        settings |= {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
+    return settings
 
 
 def _called(function: Callable[[Any], None], item: Any) -> None:
