@@ -34,7 +34,7 @@ VERBS = list(main.commands)
 NO_STAGES = ("doctor", "summary")
 MODEL_STAGES = ("perplexity", "train", "evaluate", "label", "judge", "polish")
 SHARED_SECTIONS = ("model", "engine")
-NOT_IN_RESULTS = {"launch", "engine.batch_tokens", "engine.max_rows", "engine.max_failed_share"}
+NOT_IN_RESULTS = {"launch", "executor", "engine.batch_tokens", "engine.max_rows", "engine.max_failed_share"}
 """How work is done, not what comes out: a change must not run anything again."""
 
 LAYERS = (
@@ -55,6 +55,7 @@ LAYERS = (
 
 SHARED_NAMES = {
     "kun.corpus.text": None,
+    "kun.corpus.letters": None,
     "kun.corpus.minhash": None,
     "kun.corpus.neardup": None,
     "kun.corpus.readers": None,

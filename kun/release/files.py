@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,8 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"count": count, "share": share, "number": number, "cell": cell}
+    filters: dict[str, Callable[[Any], str]] = {"count": count, "share": share, "number": number, "cell": cell, "tally": tally}
+    environment.filters |= filters
     return environment.get_template(template).render(values)
 
 
@@ -52,6 +53,11 @@ def count(value: int | None) -> str:
 def share(value: float | None) -> str:
     """0.1234 -> 12.3%."""
     return MISSING if value is None else f"{value:.1%}"
+
+
+def tally(times: Mapping[str, int]) -> str:
+    """{"links": 1200, "spam": 3} -> links 1,200, spam 3."""
+    return ", ".join(f"{name} {count(value)}" for name, value in times.items()) or MISSING
 
 
 def number(value: Any) -> str:

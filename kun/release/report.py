@@ -16,6 +16,7 @@ from kun.release.files import render, replaced_folder
 from kun.release.funnel import STAGES, funnel_frame, read_counts, source_frame
 from kun.release.labels import ENGLISH, PAGES, Labels, stage_names
 from kun.release.plots import curves_svg, funnel_svg, histogram_svg
+from kun.release.quality import Quality, quality
 from kun.tables.shards import read_dataset, shards, write_json, write_text
 
 SAMPLES = 20
@@ -35,6 +36,8 @@ class Findings:
     metrics: dict[str, float]
     funnel: pl.DataFrame
     sources: pl.DataFrame
+    quality: dict[str, Quality]
+    """Source -> what its texts are worth."""
     distributions: dict[str, pl.Series]
     """Kind (a key of LENGTH_STEPS or SCORE_STEPS) -> values; only kinds whose dataset is there."""
     marks: dict[str, float]
@@ -43,9 +46,9 @@ class Findings:
 
 
 def report(project: Project, params: Params) -> dict[str, float]:
-    """Write reports/report*.html, reports/plots/ and metrics.json from whatever has run; only data/pairs must be there.
+    """Write reports/report*.html, reports/plots/, reports/quality.json and metrics.json from whatever has run.
 
-    Returns the metrics. The same data gives the same bytes.
+    Only data/pairs must be there. Returns the metrics. The same data gives the same bytes.
     """
     found = _findings(project, params)
     values = {
@@ -66,6 +69,7 @@ def report(project: Project, params: Params) -> dict[str, float]:
         write_text(project.root / "reports" / page, text)
     with replaced_folder(project.root / "reports" / "plots") as folder:
         _write_plots(found, folder)
+    write_json(project.root / "reports" / "quality.json", found.quality)
     write_json(project.root / "metrics.json", found.metrics)
     return found.metrics
 
@@ -78,6 +82,7 @@ def _findings(project: Project, params: Params) -> Findings:
         metrics=_metrics(project, pairs),
         funnel=funnel_frame(counts),
         sources=source_frame(counts),
+        quality=quality(counts),
         distributions=_distributions(project, pairs),
         marks={"p_good": params.judge.threshold, "support": params.pairs.min_support},
         training=facts.training(project),

@@ -67,7 +67,7 @@ def test_metrics_by_hand(project: Project, params: Params) -> None:
 def test_pages_are_whole_and_offline(project: Project, params: Params, page: str, labels: dict[str, str]) -> None:
     report(project, params)
     seen = outline(project.root / "reports" / page)
-    assert seen.sections == ["funnel", "sources", "reasons", "distributions", "samples", "gates", "models"]
+    assert seen.sections == ["funnel", "sources", "quality", "reasons", "distributions", "samples", "gates", "models"]
     assert seen.addresses == ["report.zh-CN.html" if page == "report.html" else "report.html"]
     assert not {"script", "img", "link", "iframe"} & seen.tags
     text = (project.root / "reports" / page).read_text(encoding="utf-8")
