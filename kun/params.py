@@ -1,5 +1,6 @@
 """The sections of params.yaml: what each knob means and which values make sense. The values themselves live in the file."""
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -9,6 +10,9 @@ Positive = Annotated[int, 1, None]
 Language = Literal["zh", "en"]
 Executor = Literal["processes", "ray"]
 Preset = Literal["wudao", "wanjuan", "skypile", "mnbvc", "mnbvc_qa"]
+PrivateAction = Literal["drop", "mask", "keep"]
+PRIVATE_KINDS = ("邮箱", "身份证号", "护照号", "银行卡号", "热线", "电话", "车牌号", "IP地址", "账号", "地址")
+"""Private data that kun finds itself; also what the masks say."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,19 @@ class Clean:
     max_dup_line_share: Share
     max_top_gram_share: Share
     max_links: Count
-    private: Literal["drop", "mask", "keep"]
-    """What happens to texts with telephone, e-mail, identity or account numbers."""
+    private: PrivateAction | dict[str, PrivateAction]
+    """What happens to texts with telephone, e-mail, identity or account numbers: one action, or kind -> action and default."""
+    ner: str
+    """A function of the user's own that finds more private data, as package.module:function; "": none."""
     simplify: bool
     """Convert traditional to simplified script."""
+
+    def __post_init__(self) -> None:
+        if self.ner and not re.fullmatch(r"[^\W\d][\w.]*:[^\W\d]\w*", self.ner):
+            raise ValueError(f"ner: {self.ner!r} is not of the form package.module:function")
+        for kind in self.private if isinstance(self.private, dict) and not self.ner else ():
+            if kind not in (*PRIVATE_KINDS, "default"):
+                raise ValueError(f"private: unknown kind `{kind}`; known kinds: default, {', '.join(PRIVATE_KINDS)}")
 
 
 @dataclass(frozen=True)

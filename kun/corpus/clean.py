@@ -13,8 +13,9 @@ from zlib import crc32
 import polars as pl
 
 from kun.corpus.letters import bare
+from kun.corpus.privacy import mask_private
 from kun.corpus.text import cjk_share, normalise
-from kun.corpus.tidy import join_wrapped, mask_private, strip_markup
+from kun.corpus.tidy import join_wrapped, strip_markup
 from kun.errors import ConfigError
 from kun.params import Clean
 from kun.project import Project
@@ -111,8 +112,8 @@ def rules(params: Clean) -> dict[str, Rule]:
         "navigation": Rule(pl.col("navigation").list.len() < 3, pl.col("navigation").list.join(" "), "at most 2 words"),
         "links": at_most("links", params.max_links),
         "private_data": Rule(
-            pl.lit(params.private != "drop") | (pl.col("private").list.len() == 0),
-            pl.col("private").list.join(" "),
+            pl.col("unwanted").list.len() == 0,
+            pl.col("unwanted").list.join(" "),
             "none, with clean.private: drop",
         ),
         "copyright_tail": Rule(pl.col("copyright").is_null(), pl.col("copyright"), f"not in the last {COPYRIGHT_TAIL}"),
@@ -125,19 +126,13 @@ def rules(params: Clean) -> dict[str, Rule]:
 
 
 def tidied(texts: pl.DataFrame, params: Clean) -> pl.DataFrame:
-    """Repair `text`; `masked` is it without private data, of which `private` lists the kinds.
+    """Repair `text`, and add what `mask_private` finds: `masked`, `private`, and `unwanted`, which the rule drops.
 
     With `clean.private: mask` the masked text is the text; with `keep` nothing happens to it.
     """
     convert = _simplifier() if params.simplify else str
     repaired = [convert(join_wrapped(normalise(strip_markup(text)))) for text in texts["text"]]
-    found = [mask_private(text) for text in repaired]
-    masked = pl.Series([text for text, _ in found], dtype=pl.String)
-    return texts.with_columns(
-        text=masked if params.private == "mask" else pl.Series(repaired, dtype=pl.String),
-        masked=masked,
-        private=pl.Series([kinds for _, kinds in found], dtype=pl.List(pl.String)),
-    )
+    return texts.with_columns(mask_private(pl.Series(repaired, dtype=pl.String), params.private, params.ner))
 
 
 def _simplifier() -> Callable[[str], str]:

@@ -1,7 +1,6 @@
-"""Repairs of one text that keep its meaning: markup away, hard line breaks joined, private data masked."""
+"""Repairs of one text that keep its meaning: markup away, hard line breaks joined."""
 
 import html
-import ipaddress
 import re
 from html.entities import html5
 from itertools import pairwise
@@ -109,60 +108,3 @@ def _join_block(block: str) -> str:
 
 def _columns(line: str) -> int:
     return len(line) + len(_WIDE.findall(line))
-
-
-_NUMBER_BEFORE, _NUMBER_AFTER = r"(?<![\d.])", r"(?![\d]|\.\d)"
-_PRIVATE: dict[str, str] = {
-    "邮箱": r"(?<![\w.+-])[A-Za-z0-9][\w.+-]{0,63}@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}",
-    "身份证号": rf"{_NUMBER_BEFORE}[1-9]\d{{5}}(?:18|19|20)\d{{2}}[01]\d[0-3]\d{{4}}[\dXx]{_NUMBER_AFTER}",
-    "电话": rf"{_NUMBER_BEFORE}(?:\+?86[- ]?)?1[3-9]\d(?:\d{{8}}|-\d{{4}}-\d{{4}}| \d{{4}} \d{{4}}){_NUMBER_AFTER}"
-    rf"|{_NUMBER_BEFORE}(?:\(0\d{{2,3}}\)|（0\d{{2,3}}）|0\d{{2,3}}[- ])\d{{7,8}}{_NUMBER_AFTER}",
-    "银行卡号": rf"{_NUMBER_BEFORE}[3-6]\d{{3}}(?:[ -]?\d{{4}}){{3}}(?:[ -]?\d{{1,3}})?{_NUMBER_AFTER}",
-    "车牌号": r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-HJ-NP-Z][· ]?(?=[A-Z]*\d[A-Z]*\d)"
-    r"[A-HJ-NP-Z0-9]{4}(?:[A-HJ-NP-Z0-9]{1,2}|[挂学警港澳])(?![A-Z0-9])",
-    "IP地址": r"(?<![\d.Vv])(?<!版本)(?<!版本号)(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)",
-    "账号": r"(?:(?<![A-Za-z])QQ|扣扣)(?:群|号码?)?\s*[:：是为]?\s*(?P<qq>\d{5,12})(?!\d)"
-    r"|(?:微信|薇信|V信|(?<![A-Za-z])(?:VX|WX|wechat))号?码?\s*(?:[:：是为]\s*|(?=[A-Za-z_-]*\d))"
-    r"(?P<wechat>[A-Za-z0-9][A-Za-z0-9_-]{5,19})(?![A-Za-z0-9_-])",
-}
-"""Kind (also the mask) -> pattern; order matters, as an identity number also looks like a card number."""
-
-_PRIVATE_PATTERNS = {kind: re.compile(pattern, re.ASCII | re.IGNORECASE) for kind, pattern in _PRIVATE.items()}
-_IDENTITY_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)  # GB 11643-1999
-_IDENTITY_CHECKS = "10X98765432"
-
-
-def mask_private(text: str) -> tuple[str, list[str]]:
-    """Replace private data by masks such as 【电话】; also the kinds found, one entry per place."""
-    found: list[str] = []
-    for kind, pattern in _PRIVATE_PATTERNS.items():
-
-        def replace(match: re.Match[str], kind: str = kind) -> str:
-            if not _valid(kind, match[0]):
-                return match[0]
-            found.append(kind)
-            number = match.groupdict().get("qq") or match.groupdict().get("wechat")
-            return match[0].removesuffix(number) + f"【{kind}】" if number else f"【{kind}】"
-
-        text = pattern.sub(replace, text)
-    return text, found
-
-
-def _valid(kind: str, number: str) -> bool:
-    """Whether the check digit agrees, for kinds that have one, and an address is one of the open network."""
-    if kind == "身份证号":
-        total = sum(int(digit) * weight for digit, weight in zip(number[:17], _IDENTITY_WEIGHTS, strict=True))
-        return _IDENTITY_CHECKS[total % 11] == number[17].upper()
-    if kind == "IP地址":
-        try:
-            # 127.0.0.1 and 192.168.1.1 are nobody's; 4.1.3.1 is a version, or the teeth of a cow
-            long_parts = sum(len(part) > 1 for part in number.split("."))
-            return long_parts >= 2 and ipaddress.IPv4Address(number).is_global
-        except ValueError:
-            return False
-    return _luhn(re.sub(r"\D", "", number)) if kind == "银行卡号" else True
-
-
-def _luhn(digits: str) -> bool:
-    doubled = [int(digit) * (2 if place % 2 else 1) for place, digit in enumerate(reversed(digits))]
-    return sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0

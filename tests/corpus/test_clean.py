@@ -97,7 +97,7 @@ def test_id_stays_and_text_changes(project: Project, params: Params) -> None:
 def test_private_data_is_dropped_masked_or_kept_and_counted(
     project: Project, params: Params, private: str, kept: int
 ) -> None:
-    texts = [SENTENCE, SENTENCE + "他的电话是13800138000。", SENTENCE + "电话13800138000，写信到a@example.com。"]
+    texts = [SENTENCE, SENTENCE + "他的电话是13800138000。", SENTENCE + "电话13800138000，写信到a@kun-made.cn。"]
     store(project, "ingested", texts)
     counts = clean(project, changed(params.clean, private=private), count_chars)
     assert counts["private"] == {"电话": 2, "邮箱": 1}
