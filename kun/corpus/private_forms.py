@@ -36,7 +36,7 @@ class Form:
 
     kind: str
     body: str
-    before: str = r"(?<![\d.])"
+    before: str = r"(?<!\d)(?<!\d\.)"
     after: str = r"(?!\d|\.\d)"
     check: Check = lambda match: True
     trigger: str = ""
@@ -227,6 +227,7 @@ _UNIT = (
     r"[0-9A-Z]{1,4}(?:号楼|栋|幢|座)[ ]?(?:[0-9一二三四五六七八九十]{1,3}单元[ ]?(?:[0-9]{3,4}(?:室|房|号)?)?"
     r"|[0-9]{3,4}(?:室|房|号)?)"
 )
+_WORD = "(?<![A-Za-z])|(?![A-Za-z])"  # a word of letters begins here, or one of ideographs
 _QQ = r"(?:QQ|扣扣|企鹅号|[加+]Q)(?:群|号码?)?[ ]*[:：是为]?[ ]*(?P<it>[1-9][0-9]{4,11})"
 _WECHAT = (
     r"(?:微信|薇信|徽信|V信|vx|wx|wechat|weixin|[v微薇][❤♥💗💕]|[加+➕]v|加[微薇])(?:号码?|id|同号)?(?P<link>[ ]*[:：是为]?[ ]*)"
@@ -279,11 +280,11 @@ FORMS = (
         check=_no_other_number,
     ),
     Form("电话", rf"0{_AREA}[2-9][0-9]{{6,7}}(?: ?转 ?[0-9]{{1,5}})?", check=_called),
-    Form("电话", rf"(?:电话|座机|传真|TEL)(?:号码?)?[:：是为 .]{{1,3}}(?P<it>{_LOCAL})"),
+    Form("电话", rf"(?:电话|座机|传真|TEL)(?:号码?)?[:：是为 .]{{0,3}}(?P<it>{_LOCAL})"),
     Form(
         "电话",
         r"\+[1-9][0-9]{0,2}(?:[- ]?[(（][0-9]{1,4}[)）])?(?:[- .]?[0-9]{1,5}){2,6}",
-        r"(?<![\w+)）.])",
+        r"(?<![\w+.])",
         check=_is_abroad,
     ),
     Form(
@@ -304,8 +305,8 @@ FORMS = (
     Form(
         "IP地址", "[23][0-9A-F]{3}:(?:[0-9A-F]{0,4}:){2,6}[0-9A-F]{0,4}", r"(?<![\w:.])", r"(?![\w:])", _is_open_address
     ),
-    Form("账号", _QQ, "(?<![A-Za-z])", r"(?!\d|\.\d|[ ]?(?:万|亿|个|人|年|版))"),
-    Form("账号", _WECHAT, "(?<![A-Za-z])", "(?![A-Za-z0-9_-])", _is_wechat),
+    Form("账号", _QQ, _WORD, r"(?!\d|\.\d|[ ]?(?:万|亿|个|人|年|版))"),
+    Form("账号", _WECHAT, _WORD, "(?![A-Za-z0-9_-])", _is_wechat),
     Form(
         "地址",
         rf"(?P<region>{_REGION}){_ROAD}{_NUMBER}(?P<room>(?:[ ]?{_NAME}{{0,10}}?{_ESTATE})?[ ]?(?:{_ROOM}|{_UNIT}))?",
