@@ -172,7 +172,7 @@ def _is_somebodys(match: re.Match[str]) -> bool:
         r"(?:^|\.)(?:example\.(?:com|net|org)|test|invalid|local|localhost|localdomain|dom|ext)$", domain
     )
     return not nobody and not re.fullmatch(
-        r"git|root|foo|user(?:name)?|loginname|(?:your|my)?(?:e?mail|name)|example", name
+        r"git|root|foo|user(?:name)?|loginname|(?:your|my)?(?:e?mail|name)|example|first\.last", name
     )
 
 
