@@ -322,7 +322,7 @@ def _evals(project: "Project", params: "Params") -> "EvalGrams":
     from kun.corpus.decontaminate import load_evals
 
     wanted = params.decontaminate
-    return load_evals(project.root / wanted.path, wanted.fields, wanted.ngram)
+    return load_evals(project.root / wanted.path, wanted.fields, wanted.ngram, wanted.both_scripts)
 
 
 def _tell(counts: dict[str, Any] | None) -> None:

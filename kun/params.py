@@ -124,9 +124,11 @@ class Decontaminate:
     path: str
     """Folder of evaluation sets (jsonl, json, csv, tsv, parquet), or one of them."""
     fields: list[str]
-    """Fields of an evaluation record that must not appear in the data."""
+    """Fields of an evaluation record that must not appear in the data, in upper or lower case."""
     ngram: Annotated[int, 5, 50]
     """Characters that must agree in a row."""
+    both_scripts: bool
+    """Look for each item in simplified and in traditional script; needs opencc."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def with_features(rows: pl.DataFrame, evals: EvalGrams) -> pl.DataFrame:
         found_keyword=_found(rows, lambda text: phrases.found(phrases.KEYWORDS, text)),
         found_mode=_found(rows, lambda text: phrases.found(phrases.OTHER_MODES, text)),
         found_repeat=_found(rows, lambda text: repeated_unit(text, 3)),
-        found_eval=_found(rows, lambda text: evals.overlap(text) or ""),
+        found_eval=_found(rows, lambda text: evals.quote(text) or ""),
         common=pl.Series([longest_common(i, t or "") for i, t in pairs], dtype=pl.Int64),
         length=pl.col("instruction").str.len_chars(),
     )

@@ -81,7 +81,7 @@ def with_features(rows: pl.DataFrame, evals: EvalGrams) -> pl.DataFrame:
         found_refusal=each("answer", lambda text: phrases.found(phrases.REFUSALS, text)),
         found_keyword=each("answer", lambda text: phrases.found(phrases.REFUSAL_WORDS, text)),
         found_mention=each("answer", lambda text: phrases.found(phrases.MENTIONS_TEXT, text)),
-        found_eval=each("answer", lambda text: evals.overlap(text) or ""),
+        found_eval=each("answer", lambda text: evals.quote(text) or ""),
         distinct=each("answer", lambda text: distinct_share(text) if len(text) > LONG else 1.0, pl.Float64),
         cjk=cjk_share(pl.col("answer")),
         length=pl.col("answer").str.len_chars(),

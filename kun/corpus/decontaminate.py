@@ -1,6 +1,6 @@
 """data/deduped -> data/decontaminated: nothing of an evaluation set may be trained on."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from kun.corpus.items import Reject
 from kun.corpus.letters import bare, bare_all
 from kun.corpus.readers import has_fields, objects
 from kun.corpus.runs import Words, blocks, mixed, runs_of_all
+from kun.corpus.script import converter
 from kun.corpus.text import normalise
 from kun.errors import InputError
 from kun.params import Decontaminate, Executor
@@ -26,6 +27,12 @@ STAGE = "decontaminate"
 
 MIN_WHOLE = 8
 """Letters and digits of the shortest field that counts; shorter ones ("是", "北京") stand in any text."""
+
+ITEM_IDS = ("id", "question_id", "")
+"""Names that published sets give the id of an item; CMMLU's column has none."""
+
+CHOICES = ("a", "b", "c", "d")
+"""Fields of a multiple-choice item, in C-Eval and CMMLU."""
 
 
 class EvalGrams:
@@ -72,6 +79,11 @@ class EvalGrams:
         """Id of the evaluation item that a span of `overlap` comes from."""
         return next(self._owners[span[:size]] for size in self._sizes if span[:size] in self._owners)
 
+    def quote(self, text: str) -> str | None:
+        """The span that `text` shares, with the item it comes from, as ledgers show it; None when there is none."""
+        span = self.overlap(text)
+        return span and f"{span} ({self.owner(span)})"
+
     def _end(self, letters: str, start: int, size: int) -> int:
         while letters[start + 1 : start + 1 + size] in self._owners and start + 1 + size <= len(letters):
             start += 1
@@ -106,12 +118,14 @@ class _Sieve:
         return (words >> np.uint64(64 - self.BITS)).astype(np.int64)
 
 
-def load_evals(place: Path, fields: Sequence[str], ngram: int) -> EvalGrams:
+def load_evals(place: Path, fields: Sequence[str], ngram: int, both_scripts: bool = False) -> EvalGrams:
     """Read a file of records, or all below a folder; an empty or missing folder is fine.
 
+    An item is called by its file and its id (or line). `both_scripts` adds each in simplified and in traditional script.
     Raises InputError for what cannot be read, line or file: an evaluation item passed over would be trained on.
     """
-    return EvalGrams(_items(place, fields), ngram)
+    items = _items(place, fields, ngram)
+    return EvalGrams(_in_both_scripts(items) if both_scripts else items, ngram)
 
 
 def decontaminate(project: Project, params: Decontaminate, executor: Executor = "processes") -> dict[str, Any]:
@@ -127,7 +141,7 @@ def decontaminate(project: Project, params: Decontaminate, executor: Executor = 
 
 def _check(place: Path, params: Decontaminate, content: tuple[str, ...], shard: Path, out: PartWriter) -> None:
     texts = pl.read_parquet(shard)
-    evals = _loaded(place, tuple(params.fields), params.ngram, content)
+    evals = _loaded(place, tuple(params.fields), params.ngram, params.both_scripts, content)
     spans = evals.overlaps(bare_all(texts["text"].to_list()))
     marked = texts.with_columns(
         value=pl.Series([span and f"{span} ({evals.owner(span)})" for span in spans], dtype=pl.String),
@@ -140,28 +154,56 @@ def _check(place: Path, params: Decontaminate, content: tuple[str, ...], shard: 
 
 
 @lru_cache(1)
-def _loaded(place: Path, fields: tuple[str, ...], ngram: int, content: tuple[str, ...]) -> EvalGrams:
+def _loaded(
+    place: Path, fields: tuple[str, ...], ngram: int, both_scripts: bool, content: tuple[str, ...]
+) -> EvalGrams:
     """Once in each process; `content` are hashes of the files."""
-    return load_evals(place, fields, ngram)
+    return load_evals(place, fields, ngram, both_scripts)
 
 
-def _items(place: Path, fields: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _in_both_scripts(items: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    to_simplified, to_traditional = (converter(to, "decontaminate.both_scripts") for to in ("t2s", "s2t"))
+    for item, text in items:
+        yield from ((item, variant) for variant in dict.fromkeys((text, to_simplified(text), to_traditional(text))))
+
+
+def _items(place: Path, fields: Sequence[str], ngram: int) -> Iterator[tuple[str, str]]:
     folder = place.parent if place.is_file() else place
     for path in [place] if place.is_file() else raw_files(place):
         if not has_fields(path):
             raise InputError(
-                f"{path}: evaluation sets are read as jsonl, json, csv, tsv or parquet; convert the file or move it away"
+                f"{path}: evaluation sets are read as jsonl, json, csv, tsv or parquet; convert or unpack the file, or move "
+                "it away"
             )
-        for item in objects(path, path.relative_to(folder).as_posix()):
+        name = path.relative_to(folder).as_posix()
+        for item in objects(path, name):
             if isinstance(item, Reject):
                 raise InputError(f"{folder}/{item.origin}: {item.reason} ({item.value}); mend or remove this line")
             origin, record = item
-            texts = [text for field in fields for text in _strings(record.get(field))]
+            values = {key.lower(): value for key, value in record.items()}  # CMMLU has Question, C-Eval question
+            texts = [text for field in fields for text in _strings(values.get(field.lower()))]
             if not texts:
                 known = ", ".join(record)
                 raise InputError(f"{folder}/{origin}: no text in decontaminate.fields; this record has: {known}")
+            called = next((f"{name}:{values[key]}" for key in ITEM_IDS if key in values), origin)
             for text in texts:
-                yield str(record.get("id", origin)), text
+                yield from ((called, form) for form in _with_choices(text, values, ngram))
+
+
+def _with_choices(text: str, values: Mapping[str, object], ngram: int) -> list[str]:
+    """A question shorter than a run goes on into its choices, with and without their letters; any other text is itself.
+
+    "下列说法正确的是" alone stands in many texts. The run begins with the question: a choice alone never counts.
+    """
+    choices = [values.get(key) for key in CHOICES]
+    letters = bare(normalise(text))
+    if len(letters) >= ngram or not all(isinstance(choice, str) for choice in choices):
+        return [text]
+    plain, lettered = (
+        "".join(map(str, choices)),
+        "".join(f"{key}{value}" for key, value in zip(CHOICES, choices, strict=True)),
+    )
+    return [(letters + bare(normalise(form)))[:ngram] for form in (plain, lettered)]
 
 
 def _strings(value: object) -> Iterator[str]:

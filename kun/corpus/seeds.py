@@ -106,9 +106,7 @@ def _source(origin: str) -> str:
 
 
 def _overlap(evals: EvalGrams | None, texts: tuple[str, ...]) -> str | None:
-    spans = (evals.overlap(text) for text in texts) if evals else ()
-    span = next(filter(None, spans), None)
-    return f"{span} ({evals.owner(span)})" if evals and span else None
+    return next(filter(None, map(evals.quote, texts)), None) if evals else None
 
 
 def _with_rank(pairs: pl.DataFrame, params: Seeds) -> pl.DataFrame:
