@@ -133,10 +133,14 @@ class Decontaminate:
 
 @dataclass(frozen=True)
 class Perplexity:
-    """Loss of each text under the base model."""
+    """Loss of each text under the base model, or under a character model."""
 
+    backend: Literal["model", "kenlm"]
+    """model: the base model. kenlm: an n-gram model over characters (package kenlm)."""
+    kenlm: str
+    """File of KenLM (.arpa, .bin), or a folder that holds one; there must be such a folder, as DVC watches it."""
     max_tokens: Count
-    """Leading tokens that are scored; 0: all."""
+    """Leading tokens that are scored, characters with kenlm; 0: all."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
-"""How surprising each text is to the base model, and which texts lie in the band that goes on to the models."""
+"""How surprising each text is to the base or a character model, and which texts lie in the band that goes on to the models."""
 
 from typing import Any
 
 import polars as pl
 
+from kun import processes
+from kun.corpus.character_model import load_character_loss
 from kun.params import Corpus, Engine, Perplexity
 from kun.project import Project
 from kun.tables.ledger import close_stage, rejects
@@ -13,14 +15,14 @@ from kun.work.stage import ModelStage, split_finished
 
 
 def perplexity(project: Project, params: Perplexity, engine: Engine) -> dict[str, Any] | None:
-    """Score every decontaminated text under the base model; data/perplexity. None on helper ranks.
+    """Score every decontaminated text; data/perplexity. None on helper ranks.
 
-    The loss is per token over the leading `max_tokens` tokens (0: all), so long and short texts compare.
+    The loss is per token over the leading `max_tokens` tokens (0: all), so long and short texts compare. Tokens are those
+    of the base model, or characters with `backend: kenlm`.
     """
     texts = read_dataset(project.dataset("decontaminated"))
-    stage = ModelStage(project, "perplexity", engine, adapter=None)
-    leading = [_leading(text, n, params.max_tokens) for text, n in texts.select("text", "n_tokens").iter_rows()]
-    losses = stage.losses([("", text) for text in leading])
+    score = _by_characters if params.backend == "kenlm" else _by_model
+    losses = score(project, params, engine, texts)
     if losses is None:
         return None
     scored, failed = split_finished(texts, losses.rename({"n_tokens": "n_scored"}))
@@ -34,6 +36,22 @@ def perplexity(project: Project, params: Perplexity, engine: Engine) -> dict[str
         scored.with_columns(loss=mean, ppl=mean.exp()),
         [rejects(failed, "perplexity", status="failed")],
     )
+
+
+def _by_model(project: Project, params: Perplexity, engine: Engine, texts: pl.DataFrame) -> pl.DataFrame | None:
+    """Rows (total, n_tokens) by the base model; finished rows come from scratch."""
+    stage = ModelStage(project, "perplexity", engine, adapter=None)
+    leading = [_leading(text, n, params.max_tokens) for text, n in texts.select("text", "n_tokens").iter_rows()]
+    return stage.losses([("", text) for text in leading])
+
+
+def _by_characters(project: Project, params: Perplexity, engine: Engine, texts: pl.DataFrame) -> pl.DataFrame | None:
+    """The same by a character model, in the main process alone: it is done before a second one has started."""
+    if processes.rank() != 0:
+        return None
+    loss = load_character_loss(project.root / params.kenlm)
+    losses = [loss(text[: params.max_tokens or None]) for text in texts["text"]]
+    return pl.DataFrame(losses, schema={"total": pl.Float64, "n_tokens": pl.Int64}, orient="row")
 
 
 def corpus(project: Project, params: Corpus) -> dict[str, Any]:
