@@ -13,9 +13,6 @@ from typing import NamedTuple
 
 import polars as pl
 
-REACH = 128
-"""Characters on either side of a trigger that an address can have, of a mail box or of a house."""
-
 Check = Callable[[re.Match[str]], bool]
 
 
@@ -40,6 +37,8 @@ class Form:
     after: str = r"(?!\d|\.\d)"
     check: Check = lambda match: True
     trigger: str = ""
+    reach: int = 64
+    """Characters that the form can have on either side of its trigger."""
 
     def likely(self) -> pl.Expr:
         """Whether the column `text` may hold it."""
@@ -49,7 +48,7 @@ class Form:
     def places(self, text: str) -> Iterator[Span]:
         """Where it stands in `text` as it is now."""
         body, before = _compiled(f"(?:{self.body}){self.after}"), _compiled(self.before)
-        for first, last in _windows(self.trigger, text) if self.trigger else [(0, len(text))]:
+        for first, last in _windows(self.trigger, self.reach, text) if self.trigger else [(0, len(text))]:
             while match := body.search(text, first, last):
                 # Looked at afterwards: a pattern that begins with a look-behind is three times as slow.
                 allowed = before.match(text, match.start())
@@ -63,11 +62,11 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.ASCII | re.IGNORECASE)
 
 
-def _windows(trigger: str, text: str) -> list[tuple[int, int]]:
+def _windows(trigger: str, reach: int, text: str) -> list[tuple[int, int]]:
     """Where to look around each match of the trigger, joined where they meet."""
     windows: list[tuple[int, int]] = []
     for match in re.finditer(trigger, text, re.IGNORECASE):
-        first, last = max(0, match.start() - REACH), match.end() + REACH
+        first, last = max(0, match.start() - reach), match.end() + reach
         if windows and first <= windows[-1][1]:
             first = windows.pop()[0]
         windows.append((first, last))
@@ -242,7 +241,8 @@ FORMS = (
         r"(?<![\w.+-])",
         "",
         _is_somebodys,
-        r"[A-Z0-9][ ]?(?:@|[(\[（]at|#[qv1sgfho])",
+        r"@|#[qv1sgfho]|\(at|\[at|（at",
+        112,
     ),
     Form("身份证号", r"[1-9][0-9](?:[ -]?[0-9]){15}[ -]?[0-9X]", check=_is_identity),
     Form("身份证号", r"身份证(?:号码?)?[:：是为 ]{0,3}(?P<it>[1-9][0-9]{14})", check=_is_old_identity),
@@ -251,6 +251,7 @@ FORMS = (
         "银行卡号",
         r"(?:[3-6][0-9]{3}|9558)(?:[ -]?[0-9]{4}){3}(?:[ -]?[0-9]{1,3})?|62[0-9]{4}[ -][0-9]{10,13}"
         r"|3[47][0-9]{2}[ -]?[0-9]{6}[ -]?[0-9]{5}",
+        before=r"(?<![\w.])",
         check=_is_card,
     ),
     Form(
@@ -327,7 +328,9 @@ FORMS = (
 LIKELY = pl.any_horizontal(
     pl.col("text").str.contains(gate)
     for gate in (
-        r"[@#]|[Aa][Tt][)\]）]",
+        "@",
+        "#[qv1sgfhoQVSGFHO]",
+        r"[(\[（][Aa][Tt]",
         r"[0-9]{5}|[0-9]{3}[ -][0-9]{4}|[0-9](?:[ ._·()（）–—-]{1,3}[0-9]+){2}|[23][0-9A-Fa-f]{3}:",
         "[一幺①][三四五六七八九③-⑨][零〇一幺二三四五六七八九①-⑨⓪]{9}",
         f"(?:{'|'.join(_PLATES)})[A-Za-z]",
