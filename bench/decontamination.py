@@ -20,7 +20,7 @@ from pathlib import Path
 from corpus import edited, read, widened
 
 from kun.config import load_params
-from kun.corpus.decontaminate import EvalGrams, load_evals
+from kun.corpus.evals import EvalGrams, load_evals
 from kun.corpus.letters import bare, bare_all
 
 ITEMS = 300  # of each kind

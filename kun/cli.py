@@ -15,7 +15,7 @@ import click
 from kun.errors import KunError
 
 if TYPE_CHECKING:
-    from kun.corpus.decontaminate import EvalGrams
+    from kun.corpus.evals import EvalGrams
     from kun.params import Params
     from kun.project import Project
 
@@ -319,7 +319,7 @@ def _with_limit(section: Any, limit: int | None) -> Any:
 
 
 def _evals(project: "Project", params: "Params") -> "EvalGrams":
-    from kun.corpus.decontaminate import load_evals
+    from kun.corpus.evals import load_evals
 
     wanted = params.decontaminate
     return load_evals(project.root / wanted.path, wanted.fields, wanted.ngram, wanted.both_scripts)

@@ -152,7 +152,9 @@ class Corpus:
     min_rows: Count
     """Sources with fewer rows than this keep all: a percentile of few rows says nothing."""
     limit: Count
-    """Texts taken in id order (ids are hashes: a fair sample); 0: all."""
+    """Texts that go on, a fair sample; 0: all."""
+    weights: dict[str, Annotated[float, 0.001, 1000]]
+    """Source, or its first folder -> its weight in the sample; 1 where nothing is said."""
 
     def __post_init__(self) -> None:
         if self.low_percentile >= self.high_percentile:

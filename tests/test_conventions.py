@@ -60,7 +60,7 @@ SHARED_NAMES = {
     "kun.corpus.neardup": None,
     "kun.corpus.readers": None,
     "kun.corpus.encoding": None,
-    "kun.corpus.decontaminate": {"EvalGrams", "load_evals"},
+    "kun.corpus.evals": None,
     "kun.backtranslate.measures": None,
     "kun.backtranslate.label": {"label_prompt"},
     "kun.backtranslate.judge": {"judge_prompt", "verdict_margins", "verdict_scores", "GOOD", "BAD"},

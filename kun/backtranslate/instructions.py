@@ -7,7 +7,7 @@ import polars as pl
 
 from kun.backtranslate import phrases
 from kun.backtranslate.measures import longest_common, repeated_unit
-from kun.corpus.decontaminate import EvalGrams
+from kun.corpus.evals import EvalGrams
 from kun.corpus.letters import comparable
 from kun.corpus.minhash import signatures_of
 from kun.corpus.neardup import Alike, letters_among, near_duplicates, without_twins

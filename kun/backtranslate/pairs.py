@@ -8,9 +8,9 @@ import polars as pl
 
 from kun.backtranslate import phrases
 from kun.backtranslate.measures import distinct_share, repeated_unit
-from kun.corpus.decontaminate import EvalGrams
+from kun.corpus.evals import EvalGrams
 from kun.corpus.letters import bare
-from kun.corpus.text import cjk_share
+from kun.corpus.text import by_source, cjk_share
 from kun.params import Ingest, Judge, Pairs
 from kun.project import Project
 from kun.tables.ledger import close_stage, rejects
@@ -27,7 +27,10 @@ def pairs(project: Project, params: Pairs, judge: Judge, ingest: Ingest, evals: 
     polished = read_dataset(project.dataset("polished"))
     split = split_by_rules(with_features(_joined(project, polished), evals), rules(params, judge))
     kept = split.kept.with_columns(
-        output="answer", input=pl.lit(""), method=pl.lit("kun"), licence=licences(pl.col("source"), ingest.licences)
+        output="answer",
+        input=pl.lit(""),
+        method=pl.lit("kun"),
+        licence=by_source(ingest.licences, "unknown", pl.String),
     )
     dropped = rejects(split.dropped, "pairs", excerpt="answer")
     return close_stage(project, "pairs", "pairs", polished.height, kept, [dropped])
@@ -54,16 +57,6 @@ def trim_instruction(instruction: str) -> str | None:
         return instruction
     longest = max(repeated, key=len)
     return longest if instruction.startswith(longest) else None
-
-
-def licences(source: pl.Expr, known: dict[str, str]) -> pl.Expr:
-    """Licence of a source, or of the folder that it lies in; "unknown" without an entry."""
-    folder = source.str.split("/").list.first()
-    return pl.coalesce(
-        source.replace_strict(known, default=None, return_dtype=pl.String),
-        folder.replace_strict(known, default=None, return_dtype=pl.String),
-        pl.lit("unknown"),
-    )
 
 
 def with_features(rows: pl.DataFrame, evals: EvalGrams) -> pl.DataFrame:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from kun.corpus.letters import comparable
 from kun.corpus.minhash import Signatures, signatures_of
 from kun.corpus.neardup import Alike, near_duplicates
-from kun.corpus.text import text_id
+from kun.corpus.text import by_source, text_id
 from kun.params import Dedup, Executor
 from kun.project import Project
 from kun.tables.ledger import close_shards, rejects
@@ -71,12 +71,7 @@ def _in_order(signed: Sequence[Part], prefer: Sequence[str]) -> pl.DataFrame:
 
 def _rank(prefer: Sequence[str]) -> pl.Expr:
     """Place of the source, or of its first folder, among the preferred ones; all others behind them."""
-    places = {source: place for place, source in enumerate(prefer)}
-    folder = pl.col("source").str.split("/").list.first()
-    own, parent = (
-        name.replace_strict(places, default=len(places), return_dtype=pl.Int64) for name in (pl.col("source"), folder)
-    )
-    return pl.min_horizontal(own, parent)
+    return by_source({source: place for place, source in enumerate(prefer)}, len(prefer), pl.Int64)
 
 
 def _equal(rows: pl.DataFrame) -> pl.DataFrame:

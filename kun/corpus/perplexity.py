@@ -1,11 +1,13 @@
 """How surprising each text is to the base or a character model, and which texts lie in the band that goes on to the models."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
 from kun import processes
 from kun.corpus.character_model import load_character_loss
+from kun.corpus.text import by_source
 from kun.params import Corpus, Engine, Perplexity
 from kun.project import Project
 from kun.tables.ledger import close_stage, rejects
@@ -69,13 +71,23 @@ def band_rules(params: Corpus) -> dict[str, Rule]:
     low = pl.col("ppl").quantile(params.low_percentile).over("source")
     high = pl.col("ppl").quantile(params.high_percentile).over("source")
     inside = (pl.col("ppl") >= low) & (pl.col("ppl") <= high)
-    place = pl.when(pl.col("ppl").is_not_null() & (inside | ~enough)).then(pl.col("id")).rank("ordinal")
+    place = pl.when(pl.col("ppl").is_not_null() & (inside | ~enough)).then(_turn(params.weights)).rank("ordinal")
     rules = {
         "perplexity_unknown": Rule(pl.col("ppl").is_not_null(), pl.lit("")),
         "perplexity_low": Rule((pl.col("ppl") >= low) | ~enough, pl.col("ppl").round(2), params.low_percentile),
         "perplexity_high": Rule((pl.col("ppl") <= high) | ~enough, pl.col("ppl").round(2), params.high_percentile),
     }
     return rules | ({"limit": Rule(place <= params.limit, place, params.limit)} if params.limit else {})
+
+
+def _turn(weights: Mapping[str, float]) -> pl.Expr:
+    """When a text is drawn: an exponential waiting time with the weight as its rate, fixed by the id, a hash.
+
+    The first N of these are a weighted sample without replacement (Efraimidis and Spirakis 2006); with equal weights it
+    is the order of the ids. 52 bits of an id: what a float tells apart below 1.
+    """
+    drawn = pl.col("id").str.head(13).str.to_integer(base=16) / 2**52
+    return -(1 - drawn).log() / by_source(weights, 1.0, pl.Float64)
 
 
 def _leading(text: str, n_tokens: int, max_tokens: int) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from kun.corpus.decontaminate import EvalGrams
+from kun.corpus.evals import EvalGrams
 from kun.corpus.files import raw_files, source_of
 from kun.corpus.items import Reject, printable
 from kun.corpus.readers import has_fields, objects

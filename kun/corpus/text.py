@@ -6,6 +6,7 @@ Chinese is written without white space and in more than one width, so nothing he
 import hashlib
 import re
 import unicodedata
+from collections.abc import Mapping
 
 import polars as pl
 
@@ -80,6 +81,16 @@ def share_of(text: pl.Expr, pattern: str, among: str) -> pl.Expr:
 def cjk_share(text: pl.Expr) -> pl.Expr:
     """Share of CJK ideographs among letters, 0 to 1; 0 without letters."""
     return share_of(text, rf"[{HAN}&&{LETTER}]", LETTER)
+
+
+def by_source(values: Mapping[str, object], default: object, dtype: type[pl.DataType]) -> pl.Expr:
+    """The value of each row's `source`, else that of the folder that it lies in, else `default`."""
+    source = pl.col("source")
+    own, parent = (
+        name.replace_strict(values, default=None, return_dtype=dtype)
+        for name in (source, source.str.split("/").list.first())
+    )
+    return pl.coalesce(own, parent, pl.lit(default, dtype))
 
 
 def language(text: pl.Expr) -> pl.Expr:

@@ -40,7 +40,13 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    filters: dict[str, Callable[[Any], str]] = {"count": count, "share": share, "number": number, "cell": cell, "tally": tally}
+    filters: dict[str, Callable[[Any], str]] = {
+        "count": count,
+        "share": share,
+        "number": number,
+        "cell": cell,
+        "tally": tally,
+    }
     environment.filters |= filters
     return environment.get_template(template).render(values)
 

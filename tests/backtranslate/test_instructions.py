@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kun.backtranslate.instructions import instructions, rules, with_features
-from kun.corpus.decontaminate import EvalGrams
+from kun.corpus.evals import EvalGrams
 from kun.project import Project
 from kun.schemas import LABELLED
 from kun.tables.rules import split_by_rules

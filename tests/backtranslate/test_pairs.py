@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kun.backtranslate.pairs import licences, pairs, rules, trim_answer, trim_instruction, with_features
-from kun.corpus.decontaminate import EvalGrams
+from kun.backtranslate.pairs import pairs, rules, trim_answer, trim_instruction, with_features
+from kun.corpus.evals import EvalGrams
 from kun.project import Project
 from kun.schemas import INSTRUCTION, JUDGED, POLISHED
 from kun.tables.rules import split_by_rules
@@ -113,14 +113,6 @@ def test_a_pair_carries_its_scores_source_and_licence(tmp_path: Path) -> None:
             "support": 0.7,
         }
     ]
-
-
-def test_licences_go_by_source_then_folder() -> None:
-    known = {"wiki": "CC-BY", "wiki/tea": "CC0"}
-    frame = pl.DataFrame({"source": ["wiki", "wiki/tea", "wiki/rice", "blog", "blog/wiki"]})
-    told = frame.select(licences(pl.col("source"), known)).to_series().to_list()
-    assert told == ["CC-BY", "CC0", "CC-BY", "unknown", "unknown"]
-    assert frame.select(licences(pl.col("source"), {})).to_series().unique().to_list() == ["unknown"]
 
 
 @pytest.mark.parametrize(

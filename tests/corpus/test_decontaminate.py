@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kun.corpus.decontaminate import EvalGrams, decontaminate, load_evals
+from kun.corpus.decontaminate import decontaminate
+from kun.corpus.evals import EvalGrams, load_evals
 from kun.corpus.letters import bare
 from kun.corpus.script import converter
 from kun.errors import ConfigError, InputError

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from kun.corpus.perplexity import band_rules, corpus, perplexity
 from kun.errors import ConfigError, InputError
 from kun.project import Project
-from kun.schemas import PERPLEXITY
+from kun.schemas import DATASETS, PERPLEXITY
 from kun.tables.rules import split_by_rules
-from kun.tables.shards import read_dataset
+from kun.tables.shards import read_dataset, write_dataset
 from kun.work.stage import load_engine
 from tests.made import FAKE, HF, PARAMS, assert_conserved, changed, ledger, pinned, prose, reasons, store, texts
 
@@ -222,3 +222,25 @@ def test_every_text_goes_one_way_and_order_stays(
     assert split.kept.height == (min(limit, passed) if limit else passed)
     if band == (0.0, 1.0) and not limit:
         assert split.dropped.filter(pl.col("ppl").is_not_null()).is_empty()
+
+
+def test_a_heavy_source_is_drawn_more_readily(tmp_path: Path, tiny_base: Path) -> None:
+    project = pinned(tmp_path, tiny_base)
+    n_texts = 400
+    store(project, "decontaminated", texts([f"河{number}" for number in range(n_texts)]))
+    rows = read_dataset(project.dataset("decontaminated"))
+    half = pl.int_range(pl.len()) < n_texts // 2
+    named = rows.with_columns(source=pl.when(half).then(pl.lit("news/sport")).otherwise(pl.lit("wiki")))
+    write_dataset(project.dataset("decontaminated"), named, DATASETS["decontaminated"])
+    perplexity(project, PARAMS.perplexity, FAKE)
+    all_in = changed(BAND, low_percentile=0.0, high_percentile=1.0, limit=100)
+
+    def drawn(weights: dict[str, float]) -> dict[str, int]:
+        counts = corpus(project, changed(all_in, weights=weights))
+        assert counts["kept"] == 100
+        return {source: told["kept"] for source, told in counts["by_source"].items()}
+
+    equal, heavy = drawn({}), drawn({"news": 9.0})
+    assert equal == drawn({"news": 2.0, "wiki": 2.0})
+    assert 35 <= equal["wiki"] <= 65
+    assert heavy["wiki"] <= 20

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kun.corpus.decontaminate import EvalGrams, load_evals
+from kun.corpus.evals import EvalGrams, load_evals
 from kun.corpus.seeds import seeds
 from kun.corpus.text import text_id
 from kun.errors import InputError

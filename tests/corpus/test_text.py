@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from kun.corpus.text import (
     KEPT_PUNCTUATION,
+    by_source,
     cjk_share,
     language,
     normalise,
@@ -77,3 +78,13 @@ def test_language_by_share_of_letters() -> None:
     assert frame["lang"].to_list() == ["zh", "en", "other", "other", "zh", "other"]
     assert frame["share"][0] == 1.0
     assert frame["share"][3] == 0.0
+
+
+def test_values_go_by_source_then_folder() -> None:
+    frame = pl.DataFrame({"source": ["wiki", "wiki/tea", "wiki/rice", "blog", "blog/wiki"]})
+
+    def found(values: dict[str, object]) -> list[str]:
+        return frame.select(by_source(values, "unknown", pl.String)).to_series().to_list()
+
+    assert found({"wiki": "CC-BY", "wiki/tea": "CC0"}) == ["CC-BY", "CC0", "CC-BY", "unknown", "unknown"]
+    assert found({}) == ["unknown"] * 5
