@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -100,11 +101,13 @@ def ingest() -> None:
 @_stage("clean")
 def clean() -> None:
     """Drop or mend texts by character-level rules."""
-    from kun.corpus.clean import clean
-    from kun.models import load_tokens
+    from kun.corpus.clean import TokenCounter, clean
+    from kun.models import count_tokens, read_base
 
     project, params = _open()
-    _tell(clean(project, params.clean, load_tokens(project).count))
+    base = read_base(project).fingerprint
+    tokens = TokenCounter(partial(count_tokens, project.root.resolve(), base), base)
+    _tell(clean(project, params.clean, tokens, params.executor))
 
 
 @_stage("dedup")

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
@@ -120,6 +121,16 @@ def load_tokens(project: Project) -> TokenizerFile:
     """Tokenizer and template of the pinned base model, no weights."""
     base = read_base(project)
     return TokenizerFile(locate(project, base), base.chat_template, base.bos_token, base.eos_token)
+
+
+def count_tokens(root: Path, fingerprint: str, texts: list[str]) -> list[int]:
+    """Tokens of each text by the base model of the project in `root`, without template; for processes that share the work."""
+    return _tokens_of(root, fingerprint).count(texts)
+
+
+@lru_cache(1)
+def _tokens_of(root: Path, fingerprint: str) -> TokenizerFile:
+    return load_tokens(Project(root))
 
 
 def find(project: Project, params: Model) -> str:

@@ -71,27 +71,78 @@ class Ingest:
 
 
 @dataclass(frozen=True)
+class English:
+    """Rules for English texts, after Gopher (Rae et al. 2021) and C4 (Raffel et al. 2020); shares are of words or lines."""
+
+    min_words: Count
+    """Gopher asks 50 of a page; an answer to an instruction may be shorter."""
+    max_words: Positive
+    min_word_length: Annotated[float, 0, None]
+    """Mean characters of a word, as `max_word_length`."""
+    max_word_length: Annotated[float, 0, None]
+    max_symbol_ratio: Share
+    """Hash marks and ellipses for each word."""
+    min_alphabetic_share: Share
+    """Words with a letter."""
+    min_stop_words: Count
+    """Of the, be, to, of, and, that, have, with; each occurrence counts."""
+    max_bullet_share: Share
+    """Lines that begin with a bullet."""
+    max_ellipsis_share: Share
+    """Lines that end with an ellipsis."""
+    min_closed_share: Share
+    """Lines that end like a sentence, or are list items; C4 drops each line that does not."""
+
+
+@dataclass(frozen=True)
 class Clean:
     """Rules on one text; shares are of characters unless said otherwise (docs/rules.md has the source of each)."""
 
+    languages: list[Language]
+    """Texts in others are dropped; each language has rules of its own."""
     min_cjk_share: Share
+    """Of ideographs among letters; a Latin word counts as one letter."""
     min_chars: Count
     """Of the repaired text."""
     max_tokens: Positive
     max_mojibake_share: Share
     max_open_line_share: Share
     max_symbol_share: Share
+    max_digit_share: Share
     max_dup_line_share: Share
+    """Characters in lines that repeat an earlier one."""
     max_top_gram_share: Share
-    max_links: Count
+    max_link_share: Share
+    """Characters of addresses; 0: no address at all."""
+    max_code_share: Share
+    """Characters of code between backticks, or in lines without ideographs that look like code."""
+    max_table_share: Share
+    """Lines that are rows of a table."""
+    max_entry_share: Share
+    """Lines that are list items of a few words."""
+    max_keyword_share: Share
+    """Characters in rows of search words."""
+    truncated: Literal["keep", "marks", "open"]
+    """Texts that are dropped for their end. marks: it says that the text goes on elsewhere (阅读全文); open: also any other
+    end without punctuation."""
+    boilerplate_docs: Count
+    """A line of 12 characters or more that stands in this many texts of one source goes from them; 0: off."""
+    unsafe_words: str
+    """Folder of word lists, or one of them: words, one a line, that no text may have. Those of ASCII letters count as whole
+    words only."""
+    split: Count
+    """Characters: longer texts are cut at paragraph ends into pieces of at most this size; 0: off."""
     private: PrivateAction | dict[str, PrivateAction]
     """What happens to texts with telephone, e-mail, identity or account numbers: one action, or kind -> action and default."""
     ner: str
     """A function of the user's own that finds more private data, as package.module:function; "": none."""
     simplify: bool
     """Convert traditional to simplified script."""
+    english: English
 
     def __post_init__(self) -> None:
+        if not self.languages:
+            raise ValueError("languages: name at least one of zh, en")
         if self.ner and not re.fullmatch(r"[^\W\d][\w.]*:[^\W\d]\w*", self.ner):
             raise ValueError(f"ner: {self.ner!r} is not of the form package.module:function")
         for kind in self.private if isinstance(self.private, dict) and not self.ner else ():

@@ -75,9 +75,14 @@ def _score(line: bytes, encoding: str) -> float:
         return 0.0
     if encoding == "utf-8":
         return float(len(line))
-    foreign = [character for character in text if not character.isascii()]
-    share = sum(character in _common() for character in foreign) / max(len(foreign), 1)
+    share = common_share(text)
     return len(line) * share if share >= MIN_PLAUSIBLE else 0.0
+
+
+def common_share(text: str) -> float:
+    """Everyday characters among those beyond ASCII; 0 when there are none."""
+    foreign = [character for character in text if not character.isascii()]
+    return sum(character in _common() for character in foreign) / max(len(foreign), 1)
 
 
 @cache

@@ -11,10 +11,10 @@ from typing import Any
 import polars as pl
 
 from kun.corpus.files import encoding_of, raw_files, source_of
+from kun.corpus.first_seen import without_repeats
 from kun.corpus.items import Record, Reject
 from kun.corpus.layouts import Layout, layout_of
 from kun.corpus.readers import read
-from kun.corpus.repeats import without_repeats
 from kun.corpus.spans import Span, pieces_of
 from kun.corpus.text import language, text_id, unit_hash
 from kun.errors import InputError

@@ -10,6 +10,7 @@ from kun.corpus.files import COMPRESSED, LineRange, suffixes_of
 from kun.corpus.items import Item, Record, Reject, printable
 from kun.corpus.json_files import read_json, read_jsonl
 from kun.corpus.layouts import MISSING, PLAIN, Layout, at, text_in
+from kun.corpus.mojibake import mend_mojibake
 from kun.corpus.pages import read_html, read_markdown, read_passages, read_text
 from kun.corpus.separated import read_csv, read_tsv
 from kun.corpus.text import normalise
@@ -69,7 +70,7 @@ def _record(origin: str, fields: dict[str, Any], layout: Layout) -> Record | Rej
         return refused("null_text", name)
     if not isinstance(value, str):
         return refused("wrong_type", f"{name}: {type(value).__name__}")
-    text = normalise(value)
+    text = normalise(mend_mojibake(value))  # in this order: what `normalise` removes may be part of a character
     if not text:
         return refused("empty_text", name)
     titles = (at(fields, title) for title in layout.title)

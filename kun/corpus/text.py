@@ -17,6 +17,7 @@ HAN = r"\p{Han}"
 LETTER = r"\p{L}"
 
 _WIDTH = [*range(0x2F00, 0x2FE0), *range(0xFF01, 0xFFEF), 0x3000, 0x00A0, *range(0x2000, 0x200B), 0x202F, 0x205F]
+_WORD_SYMBOLS = range(0xF020, 0xF100)  # Symbol and Wingdings as Word copies them: nearly always bullets
 _LINE_END = re.compile("\r\n|[\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]")
 _TRAILING = re.compile(r"[ \t]+(?=\n|$)")
 _BLANK_LINES = re.compile(r"\n{4,}")  # three blank lines or more
@@ -36,6 +37,7 @@ def _translation() -> dict[int, str | None]:
             table[code] = None
         elif 0xD800 <= code <= 0xDFFF:
             table[code] = "\ufffd"
+    table |= dict.fromkeys(_WORD_SYMBOLS, "•")
     return {code: to for code, to in table.items() if chr(code) not in KEPT_PUNCTUATION}
 
 
@@ -47,7 +49,7 @@ def normalise(text: str) -> str:
     """Bring a text into the one form that ids, rules and models see. Idempotent.
 
     Letters, digits and spaces take their usual width, Chinese punctuation stays; zero-width and control characters go;
-    line ends become "\\n"; lines lose trailing spaces; three or more blank lines become one.
+    bullets of Word become "•"; line ends become "\\n"; lines lose trailing spaces; three or more blank lines become one.
     """
     text = _LINE_END.sub("\n", text)
     if not _TRANSLATED.isdisjoint(text):  # most texts have nothing to translate, and looking is faster

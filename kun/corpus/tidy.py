@@ -25,7 +25,7 @@ def _tag(names: str) -> re.Pattern[str]:
     return re.compile(rf"</?(?:{'|'.join(names.split())})(?:{_ATTRIBUTE})*\s*/?>", re.IGNORECASE)
 
 
-_WIDE = re.compile(rf"[{CJK}\u3000-\u303f\uff01-\uff5e]")
+_NARROW = re.compile(rf"[^{CJK}\u3000-\u303f\uff01-\uff5e]+")
 _BLOCK_TAG, _INLINE_TAG = _tag(_BLOCK), _tag(_INLINE)
 _CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.DOTALL)
 _UNSEEN = re.compile(
@@ -42,6 +42,10 @@ _FORUM_DEPTH = 3  # levels of nesting that are undone
 _GAP = re.compile(r"\n\s*\n\s*")  # between blocks HTML allows any white space, and shows one
 _LAYOUT_SPACE = re.compile(rf"(?<=[{CJK}，。、；：！？”）])\u00a0+(?=[{CJK}“（])")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|([A-Za-z][A-Za-z0-9]{1,31}));")
+
+
+NEEDS_STRIP = r"<[!/a-zA-Z]|&[#a-zA-Z][0-9A-Za-z]{0,31};|(?i)\[(?:/|img)"
+"""Every text that `strip_markup` changes has this; one in seventy of real ones."""
 
 
 def strip_markup(text: str) -> str:
@@ -72,32 +76,43 @@ def _character(entity: str, name: str | None) -> str:
 
 MIN_WRAP = 30
 """Columns (an ideograph takes two): nobody wraps prose narrower, while verses and list items are."""
+CUT_SHARE = 0.6
+"""Of the line ends of a block; below, they are meant."""
 
 _UNFINISHED = re.compile(r"[^。！？…!?；：:|]$")
 _NEW_ITEM = re.compile(r"\s|[-*+•·>#|]|[(（]?(?:\d{1,2}|[一二三四五六七八九十]{1,3})[.、)）]")
 _ASCII_EDGE = re.compile(r"[!-~]")
-_CHINESE_STOP = re.compile(r"[。！？，]")
+CHINESE_STOP = r"[。！？，]"
+
+
+CUT_END = r"[^。！？…!?；：:|\n]\n[ \t]*[^\s\-*+•·>#|]"
+"""A line end that may be a cut; each cut has one."""
 
 
 def join_wrapped(text: str) -> str:
     """Undo hard line wrapping inside sentences, block by block (blocks are parted by blank lines)."""
-    return "\n\n".join(_join_block(block) for block in text.split("\n\n")) if "\n" in text else text
+    return "\n\n".join(map(join_block, text.split("\n\n")))
 
 
-def _join_block(block: str) -> str:
+def join_block(block: str) -> str:
     """Join lines if most but the last are cut inside a sentence at about the same width, at least MIN_WRAP.
 
     A line counts as cut when it is 80% as wide as the widest, does not end like a sentence, and the next one does not
     begin like a paragraph or list item. An indent that all lines share goes.
     """
+    if "\n" not in block or not re.search(CHINESE_STOP, block):
+        return block
     first, *rest = block.split("\n")
     lines = [first.strip(), *dedent("\n".join(rest)).split("\n")]
     widths = [_columns(line) for line in lines]
+    widest = max(widths)
+    if widest < MIN_WRAP:
+        return block
     cut = [
-        width >= 0.8 * max(widths) and bool(_UNFINISHED.search(line)) and not _NEW_ITEM.match(following)
+        width >= 0.8 * widest and bool(_UNFINISHED.search(line)) and not _NEW_ITEM.match(following)
         for width, (line, following) in zip(widths, pairwise(lines), strict=False)
     ]
-    if max(widths) < MIN_WRAP or sum(cut) < max(1, 0.6 * len(cut)) or not _CHINESE_STOP.search(block):
+    if sum(cut) < max(1, CUT_SHARE * len(cut)):
         return block
     joined = lines[0]
     for is_cut, line in zip(cut, lines[1:], strict=True):
@@ -107,4 +122,4 @@ def _join_block(block: str) -> str:
 
 
 def _columns(line: str) -> int:
-    return len(line) + len(_WIDE.findall(line))
+    return 2 * len(line) - sum(map(len, _NARROW.findall(line)))

@@ -51,6 +51,7 @@ def params() -> Params:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
+    (tmp_path / "data" / "unsafe").mkdir(parents=True)
     return Project(tmp_path)
 
 

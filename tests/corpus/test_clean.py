@@ -1,20 +1,23 @@
 import polars as pl
 import pytest
 
-from kun.corpus.clean import clean, rules, top_gram_share
+from kun.corpus.clean import TokenCounter, clean
 from kun.corpus.ingest import ingest
-from kun.errors import ConfigError
+from kun.corpus.rules import rules
+from kun.errors import ConfigError, InputError
 from kun.params import Params
 from kun.project import Project
 from kun.tables.shards import read_dataset
 
 from .conftest import SAMPLE, SENTENCE, changed, count_chars, store, various
 
+COUNT = TokenCounter(count_chars, "characters")
+
 
 def reason(project: Project, params: Params, text: str, **values: object) -> str:
     """Why `clean` drops the text; "" when it keeps it."""
     store(project, "ingested", [text])
-    clean(project, changed(params.clean, **values), count_chars)
+    clean(project, changed(params.clean, **values), COUNT)
     ledger = read_dataset(project.rejects("clean"))
     return "" if ledger.is_empty() else str(ledger["reason"][0])
 
@@ -22,7 +25,11 @@ def reason(project: Project, params: Params, text: str, **values: object) -> str
 NAVIGATION = "首页 | 登录 | 注册 | 联系我们\n" + SENTENCE
 DIRT = [
     ("河水。", "too_short"),
-    ("The river flows out of the valley and slowly runs into the wide and quiet lake.", "not_chinese"),
+    ("The river flows out of the valley and slowly runs into the wide and quiet lake.", "language"),
+    (
+        "参见 apt-get、aptitude-doc-en、unattended-upgrades、dpkg-reconfigure、cron-apt 和 needrestart man 8。",
+        "not_chinese",
+    ),
     (SENTENCE[:40] + "\ufffd\ufffd" + SENTENCE[40:], "mojibake"),
     (
         "锘挎渤姘翠粠灞辫胺閲屾祦鍑烘潵锛岀粫杩囨潙鍙ｇ殑鑰佹鏍戯紝鎱㈡參姹囧叆瀹介様鐨勬箹闈紱鍌嶆櫄娓旇埞闈犲"
@@ -36,10 +43,11 @@ DIRT = [
     ),
     (SENTENCE + "加老师微信：huahua2024。", "advertising"),
     (NAVIGATION, "navigation"),
-    (SENTENCE + "见 https://example.com/a。", "links"),
+    ("见 https://example.com/articles/2024/a.html 和 https://example.com/articles/2024/b.html。" + SENTENCE, "links"),
     (SENTENCE + "联系人电话是13800138000。", "private_data"),
     (SENTENCE + "\n来源：某某网 责任编辑：小编。", "copyright_tail"),
-    ("河水1号站 3/5 8.5%，湖面2号站 4/6 9.1%，" * 5, "symbols"),
+    ("河水……" + "~" * 30 + SENTENCE[:30], "symbols"),
+    ("河水1980，湖面2375，山谷3164，渔船4028，风筝5317，老槐树6102，村口7249，岸边8023，傍晚9158。", "digits"),
     ("\n".join(["河水从山谷里流出来。"] * 3 + [SENTENCE]), "duplicate_lines"),
     ("清洗滤网可以让房间里的空气更加清新，家人也住得更舒服。" * 6, "repeated_grams"),
     (
@@ -85,7 +93,7 @@ def test_good_texts_stay(project: Project, params: Params, text: str) -> None:
 
 def test_id_stays_and_text_changes(project: Project, params: Params) -> None:
     store(project, "ingested", [f"<p>{SENTENCE}</p>", SENTENCE])
-    counts = clean(project, params.clean, count_chars)
+    counts = clean(project, params.clean, COUNT)
     rows = read_dataset(project.dataset("cleaned"))
     assert rows["text"].to_list() == [SENTENCE, SENTENCE]  # dedup's business
     assert rows["id"].to_list() == read_dataset(project.dataset("ingested"))["id"].to_list()
@@ -99,7 +107,7 @@ def test_private_data_is_dropped_masked_or_kept_and_counted(
 ) -> None:
     texts = [SENTENCE, SENTENCE + "他的电话是13800138000。", SENTENCE + "电话13800138000，写信到a@kun-made.cn。"]
     store(project, "ingested", texts)
-    counts = clean(project, changed(params.clean, private=private), count_chars)
+    counts = clean(project, changed(params.clean, private=private), COUNT)
     assert counts["private"] == {"电话": 2, "邮箱": 1}
     rows = read_dataset(project.dataset("cleaned"))["text"].to_list()
     assert len(rows) == kept
@@ -114,7 +122,7 @@ def test_masking_keeps_the_text(project: Project, params: Params) -> None:
 def test_tokens_are_counted_for_survivors_only(project: Project, params: Params) -> None:
     asked: list[list[str]] = []
     store(project, "ingested", ["河水。", SENTENCE])
-    clean(project, params.clean, lambda texts: asked.append(texts) or count_chars(texts))  # type: ignore[func-returns-value]
+    clean(project, params.clean, TokenCounter(lambda texts: asked.append(texts) or count_chars(texts), "asked"))  # type: ignore[func-returns-value]
     assert asked == [[SENTENCE]]
 
 
@@ -124,7 +132,7 @@ def test_simplify_without_opencc_says_what_to_do(
     def missing(name: str) -> None:
         raise ModuleNotFoundError(name)
 
-    monkeypatch.setattr("kun.corpus.clean.import_module", missing)
+    monkeypatch.setattr("kun.corpus.script.import_module", missing)
     with pytest.raises(ConfigError, match="pip install opencc"):
         reason(project, params, SENTENCE, simplify=True)
 
@@ -132,16 +140,9 @@ def test_simplify_without_opencc_says_what_to_do(
 @pytest.mark.parametrize("count", [0, 1, 127, 128, 129, 1000])
 def test_conservation(project: Project, params: Params, count: int) -> None:
     store(project, "ingested", [text if number % 3 else "河水。" for number, text in enumerate(various(count))])
-    counts = clean(project, params.clean, count_chars)
+    counts = clean(project, params.clean, COUNT)
     assert counts["rows_in"] == counts["kept"] + counts["dropped"] == count
     assert counts["reasons"].get("too_short", 0) == (count + 2) // 3
-
-
-def test_long_names_are_no_repetition() -> None:
-    name = "中华人民共和国国家发展和改革委员会"
-    assert top_gram_share(f"{name}在北京。{name}发布公告，{SENTENCE}{name}另行通知。") == 0.0
-    assert top_gram_share("") == top_gram_share("河") == 0.0
-    assert top_gram_share("uncompress 命令与 uncompress 工具，还有 uncompress 选项。") == 0.0
 
 
 def test_null_breaks_a_rule(params: Params) -> None:
@@ -155,19 +156,22 @@ def test_null_breaks_a_rule(params: Params) -> None:
 
 def test_sample_data(project: Project, params: Params) -> None:
     ingest(project, changed(params.ingest, path=str(SAMPLE)))
-    counts = clean(project, params.clean, lambda texts: [len(text) * 2 // 3 for text in texts])
+    counts = clean(
+        project, params.clean, TokenCounter(lambda texts: [len(text) * 2 // 3 for text in texts], "two thirds")
+    )
     assert counts["reasons"] == {
-        "advertising": 5,
-        "not_chinese": 4,
+        "advertising": 4,
+        "language": 4,
         "too_short": 4,
         "navigation": 3,
         "links": 2,
         "private_data": 2,
         "too_long": 2,
         "copyright_tail": 1,
+        "spam": 1,
         "mojibake": 1,
         "repeated_grams": 1,
-        "symbols": 1,
+        "digits": 1,
     }
 
 
@@ -178,3 +182,25 @@ def test_the_ledger_quotes_no_private_data(project: Project, params: Params, tex
     excerpt = read_dataset(project.rejects("clean"))["excerpt"].item()
     assert "【电话】" in excerpt
     assert "13800138000" not in excerpt
+
+
+def test_unsafe_words_come_from_a_file(project: Project, params: Params) -> None:
+    words = project.root / "words.txt"
+    words.write_text("# names of boats\n渔船\n\n", encoding="utf-8")
+    assert reason(project, params, SENTENCE, unsafe_words="words.txt") == "unsafe"
+    assert reason(project, params, SENTENCE) == ""
+    with pytest.raises(InputError, match=r"clean\.unsafe_words"):
+        reason(project, params, SENTENCE, unsafe_words="missing.txt")
+
+
+def test_counts_tell_repairs_and_pieces(project: Project, params: Params) -> None:
+    store(project, "ingested", [f"<p>{SENTENCE}</p>", "\n\n".join([SENTENCE] * 3)])
+    counts = clean(project, changed(params.clean, split=70), COUNT)
+    assert counts["rows_in"] == counts["kept"] == 4
+    assert counts["split"] == {"texts": 2, "pieces": 4}
+    assert counts["repaired"]["markup"] == 1
+
+
+def test_a_project_needs_a_language(params: Params) -> None:
+    with pytest.raises(ValueError, match="at least one of zh, en"):
+        changed(params.clean, languages=[])

@@ -106,3 +106,9 @@ def test_layouts_and_encodings(project: Project, params: Params) -> None:
         "河",
     ]
     assert counts["encodings"] == {"faq/b.txt": "gb18030"}
+
+
+def test_mojibake_is_undone_before_anything_is_removed(project: Project, params: Params) -> None:
+    put(project, "one.jsonl", "河水从山谷里流出来。".encode().decode("latin-1"))
+    ingest(project, params.ingest)
+    assert read_dataset(project.dataset("ingested"))["text"].to_list() == ["河水从山谷里流出来。"]

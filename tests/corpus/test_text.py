@@ -88,3 +88,8 @@ def test_values_go_by_source_then_folder() -> None:
 
     assert found({"wiki": "CC-BY", "wiki/tea": "CC0"}) == ["CC-BY", "CC0", "CC-BY", "unknown", "unknown"]
     assert found({}) == ["unknown"] * 5
+
+
+def test_bullets_of_word_are_bullets() -> None:
+    assert normalise("\uf06c河\uf0b7水") == "•河•水"
+    assert normalise("\ue000") == "\ue000"
