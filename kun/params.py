@@ -126,7 +126,7 @@ class Clean:
     """Texts that are dropped for their end. marks: it says that the text goes on elsewhere (阅读全文); open: also any other
     end without punctuation."""
     boilerplate_docs: Count
-    """A line of 12 characters or more that stands in this many texts of one source goes from them; 0: off."""
+    """A line of prose (8 ideographs or more) that stands in this many texts of one source goes from them; 0: off."""
     unsafe_words: str
     """Folder of word lists, or one of them: words, one a line, that no text may have. Those of ASCII letters count as whole
     words only."""

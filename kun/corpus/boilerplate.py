@@ -8,8 +8,9 @@ import polars as pl
 from kun.params import Executor
 from kun.work.parts import Part, PartWriter, Piece, code_key, compute_parts
 
-MIN_CHARS = 12
-"""Of a line that may be boilerplate: shorter ones are headings, labels and thanks, which belong to the texts."""
+MIN_HAN, MIN_WORDS = 8, 4
+"""Ideographs, or Latin words, of a line that may be boilerplate: shorter ones are headings, labels and thanks, which belong
+to the texts; lines without either are markup and formulas."""
 
 LINES = {"source": pl.String, "line": pl.String, "docs": pl.UInt32}
 
@@ -21,7 +22,7 @@ def boilerplate_of(root: Path, shards: Sequence[Piece], min_docs: int, executor:
     """
     if not min_docs:
         return [[] for _ in shards]
-    settings = {"code": code_key("corpus", "tables"), "chars": MIN_CHARS}
+    settings = {"code": code_key("corpus", "tables")}
     parts = compute_parts(root, "lines", settings, shards, _count, executor)
     counted = [_read(part) for part in parts]
     total = pl.concat(counted).group_by("source", "line").agg(pl.col("docs").sum())
@@ -44,13 +45,12 @@ def without_lines(texts: pl.Series, lines: Sequence[str]) -> pl.Series:
 def line_docs(texts: pl.DataFrame) -> pl.DataFrame:
     """LINES that stand in two texts or more of one source."""
     split = texts.select("source", row=pl.int_range(pl.len()), line=pl.col("text").str.split("\n")).explode("line")
-    long = split.with_columns(pl.col("line").str.strip_chars()).filter(pl.col("line").str.len_chars() >= MIN_CHARS)
-    docs = long.unique(["row", "line"]).group_by("source", "line").agg(docs=pl.len())
-    return (
-        docs.filter(pl.col("docs") > 1)
-        .sort("source", "line")
-        .select(pl.col(name).cast(dtype) for name, dtype in LINES.items())
-    )
+    line = pl.col("line")
+    stripped = split.with_columns(line.str.strip_chars()).unique(["row", "line"])
+    docs = stripped.group_by("source", "line").agg(docs=pl.len()).filter(pl.col("docs") > 1)
+    prose = (line.str.count_matches(r"\p{Han}") >= MIN_HAN) | (line.str.count_matches("[A-Za-z]+") >= MIN_WORDS)
+    found = docs.filter(prose & ~line.str.contains("<", literal=True)).sort("source", "line")
+    return found.select(pl.col(name).cast(dtype) for name, dtype in LINES.items())
 
 
 def _count(shard: Path, out: PartWriter) -> None:
