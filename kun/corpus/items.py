@@ -1,5 +1,6 @@
 """What reading a raw file gives: records with their place, or the reason why there is none."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,11 @@ def unusable(line: Line, origin: str) -> Reject | None:
     if UNDECODABLE in line.text:
         return Reject(origin, "undecodable", f"{line.text.count(UNDECODABLE)} bad sequences", printable(line.text))
     return None
+
+
+def repeated(names: Sequence[str]) -> str | None:
+    """The first name of a column that stands twice: which of them is meant cannot be told."""
+    return next((name for place, name in enumerate(names) if name in names[:place]), None)
 
 
 def printable(text: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kun.corpus.files import COMPRESSED, LineRange, suffixes_of
-from kun.corpus.items import Item, Record, Reject, printable
+from kun.corpus.items import Item, Record, Reject, printable, repeated
 from kun.corpus.json_files import read_json, read_jsonl
 from kun.corpus.layouts import MISSING, PLAIN, Layout, at, text_in
 from kun.corpus.mojibake import mend_mojibake
@@ -85,6 +85,9 @@ def read_parquet(path: Path, name: str) -> Iterator[Item]:
     number = 0
     try:
         with parquet.ParquetFile(path) as file:
+            if twice := repeated(file.schema_arrow.names):
+                yield Reject(name, "malformed_parquet", f"column {twice!r} stands twice", path.name)
+                return
             for batch in file.iter_batches(BATCH):
                 for row in batch.to_pylist():
                     number += 1

@@ -7,7 +7,7 @@ from typing import Any
 
 from kun.corpus.encoding import UNDECODABLE
 from kun.corpus.files import MAX_LINE, lines
-from kun.corpus.items import Item, Reject, printable, unusable
+from kun.corpus.items import Item, Reject, printable, repeated, unusable
 
 
 def read_csv(path: Path, name: str) -> Iterator[Item]:
@@ -36,6 +36,9 @@ def _separated(path: Path, name: str, **dialect: Any) -> Iterator[Item]:
         elif row and header:
             yield _csv_item(origin, header, row)
         elif row:
+            if twice := repeated(row):
+                yield Reject(origin, "malformed_csv", f"column {twice!r} stands twice", printable(feed.last))
+                return
             header = row
 
 

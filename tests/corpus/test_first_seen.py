@@ -10,6 +10,7 @@ from kun.corpus.ingest import ingest
 from kun.params import Params
 from kun.project import Project
 from kun.tables.shards import read_dataset, shards
+from kun.work.parts import rows_of
 
 from .conftest import PARAMS, reasons
 from .test_ingest import put
@@ -17,9 +18,8 @@ from .test_ingest import put
 
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every file is a piece, and three rows a table."""
+    """Every file is a piece."""
     monkeypatch.setattr(spans, "SMALL_BYTES", 1)
-    monkeypatch.setattr(module, "ROWS", 3)
 
 
 def test_the_first_of_all_shards_stays(project: Project, params: Params, small_pieces: None) -> None:
@@ -27,7 +27,7 @@ def test_the_first_of_all_shards_stays(project: Project, params: Params, small_p
     put(project, "b.jsonl", "雨", "云", "河")
     put(project, "c.jsonl", "河")
     counts = ingest(project, params.ingest)
-    assert len(shards(project.dataset("ingested"))) == 3, "two of a, one of b, none of c"
+    assert len(shards(project.dataset("ingested"))) == 2, "one of a, one of b, none of c"
     assert read_dataset(project.dataset("ingested"))["origin"].to_list() == [
         *("a.jsonl:1", "a.jsonl:2", "a.jsonl:4", "a.jsonl:5", "b.jsonl:1")
     ]
@@ -61,3 +61,13 @@ def test_every_text_stays_once_and_every_row_is_counted(
     for number, texts in enumerate(files):
         told = counts["by_source"][str(number)]
         assert told["kept"] + sum(told["rejected"].values()) == len(texts)
+
+
+def test_a_piece_with_many_rows_gives_several_shards(
+    project: Project, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ROWS", 3)
+    put(project, "a.jsonl", "河", "湖", None, "河", "山", "云", "湖")
+    counts = ingest(project, params.ingest)
+    assert [rows_of(shard) for shard in shards(project.dataset("ingested"))] == [2, 2]
+    assert counts["reasons"] == {"duplicate_id": 2, "null_text": 1}

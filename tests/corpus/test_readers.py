@@ -9,6 +9,7 @@ import pyarrow
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from kun.corpus.encoding import guess_encoding
 from kun.corpus.files import MAX_LINE, encoding_of, raw_files
@@ -264,6 +265,19 @@ def test_broken_and_empty_parquet(tmp_path: Path) -> None:
     pl.DataFrame(schema={"text": pl.String}).write_parquet(tmp_path / "c.parquet")
     (empty,) = items(tmp_path / "c.parquet")
     assert isinstance(empty, Reject) and empty.reason == "empty_file"
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.parquet"])
+def test_columns_of_one_name_cannot_be_told_apart(tmp_path: Path, name: str) -> None:
+    mark = "\t" if name == "a.tsv" else ","
+    path = written(tmp_path, name, f"id{mark}text{mark}text\n1{mark}河{mark}湖\n")
+    if name == "a.parquet":
+        columns = [pyarrow.array(["1"]), pyarrow.array(["河"]), pyarrow.array(["湖"])]
+        parquet.write_table(pyarrow.Table.from_arrays(columns, names=["id", "text", "text"]), path)
+    (found,) = items(path)
+    assert isinstance(found, Reject)
+    assert found.value == "column 'text' stands twice"
+    assert found.origin.startswith(name)
 
 
 def test_a_tab_separated_quote_is_a_character(tmp_path: Path) -> None:
