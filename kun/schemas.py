@@ -14,7 +14,7 @@ TEXT: Schema = {
     "source": pl.String,  # file name under `ingest.path` without its suffixes: "encyclopedia", "essays/tea"
     "origin": pl.String,  # "essays/tea.txt:12": the file, and the line or record number in it (from 1); "#2" behind it: a piece
     "title": pl.String,  # "" when the source has none
-    "lang": pl.String,  # "zh", "en" or "other", by share of letters
+    "lang": pl.String,  # ISO 639 code, or "other" for a script that no rule is for
     "n_chars": pl.Int64,
 }
 """data/ingested."""

@@ -185,7 +185,7 @@ BROKEN_ROWS = [
     ("ingested", {"text": None}, "text_not_null"),
     ("ingested", {"text": "有控制字符\x07的文字"}, "text_no_control_characters"),
     ("ingested", {"text": ""}, "text_length"),
-    ("ingested", {"lang": "fr"}, "lang_known"),
+    ("ingested", {"lang": "French"}, "lang_known"),
     ("ingested", {"origin": "essays"}, "origin_names_a_place"),
     ("ingested", {"n_chars": 0}, "n_chars_in_range"),
     ("cleaned", {"text": "No Chinese here, only English words."}, "text_contains_han"),

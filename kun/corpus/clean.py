@@ -22,12 +22,14 @@ from kun.corpus.split import split_texts
 from kun.errors import InputError
 from kun.params import Clean, Executor
 from kun.project import Project
+from kun.schemas import CLEAN, conform
 from kun.tables.ledger import close_shards, rejects
 from kun.tables.rules import split_by_rules
 from kun.work.parts import PartWriter, Piece, code_key, compute_parts, shard_pieces, shards_of
 from kun.work.scratch import content_key
 
 STAGE = "clean"
+SLICE = 5_000  # rows that are looked at together: their features take ten times the room of their texts
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Cleaned:
     """What became of some rows of data/ingested."""
 
     kept: pl.DataFrame
-    """In the CLEAN schema and more; ids stay those of the ingested texts, or are those of their pieces."""
+    """In the CLEAN schema; ids stay those of the ingested texts, or are those of their pieces."""
     dropped: pl.DataFrame
     """Ledger; rows of `kept` and of this make up `rows_in`."""
     rows_in: int
@@ -101,7 +103,7 @@ def cleaned(
         "split": {"texts": texts.height, "pieces": parted.height},
         **_private(masked),
     }
-    return Cleaned(costly.kept, pl.concat(dropped), parted.height, facts)
+    return Cleaned(conform(costly.kept, CLEAN), pl.concat(dropped), parted.height, facts)
 
 
 def unsafe_words(place: Path) -> list[str]:
@@ -128,8 +130,11 @@ def _clean(
     out: PartWriter,
 ) -> None:
     shard, boilerplate = payload
-    done = cleaned(pl.read_parquet(shard), params, count_tokens, unsafe, boilerplate)
-    out.close("cleaned", done.rows_in, done.kept, done.dropped, **done.facts)
+    rows = pl.read_parquet(shard)
+    slices = [*rows.iter_slices(SLICE)] or [rows]
+    done = [cleaned(texts, params, count_tokens, unsafe, boilerplate) for texts in slices]
+    kept, dropped = (pl.concat([getattr(one, name) for one in done]) for name in ("kept", "dropped"))
+    out.close("cleaned", sum(one.rows_in for one in done), kept, dropped, [one.facts for one in done])
 
 
 def _private(masked: pl.DataFrame) -> dict[str, Any]:

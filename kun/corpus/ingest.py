@@ -13,10 +13,11 @@ import polars as pl
 from kun.corpus.files import encoding_of, raw_files, source_of
 from kun.corpus.first_seen import without_repeats
 from kun.corpus.items import Record, Reject
+from kun.corpus.language import languages
 from kun.corpus.layouts import Layout, layout_of
 from kun.corpus.readers import read
 from kun.corpus.spans import Span, pieces_of
-from kun.corpus.text import language, text_id, unit_hash
+from kun.corpus.text import text_id, unit_hash
 from kun.errors import InputError
 from kun.params import Executor, Ingest
 from kun.project import Project
@@ -86,9 +87,9 @@ class _Table:
         self._out.facts["counts"] = add_up(self._counts)
 
     def _flush(self) -> None:
-        kept = pl.DataFrame(self._kept, dict.fromkeys(ROW, pl.String), orient="row").with_columns(
-            lang=language(pl.col("text")), n_chars=pl.col("text").str.len_chars().cast(pl.Int64)
-        )
+        rows = pl.DataFrame(self._kept, dict.fromkeys(ROW, pl.String), orient="row")
+        n_chars = pl.col("text").str.len_chars().cast(pl.Int64)
+        kept = rows.with_columns(n_chars=n_chars, lang=languages(rows["text"].to_list()))
         ledger = rejects(pl.DataFrame(self._rejected, dict.fromkeys(REJECTED, pl.String), orient="row"), STAGE)
         self._out.write("kept", conform(kept, DATASETS["ingested"]))
         self._out.write("rejects", ledger)

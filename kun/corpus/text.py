@@ -93,19 +93,3 @@ def by_source(values: Mapping[str, object], default: object, dtype: type[pl.Data
         for name in (source, source.str.split("/").list.first())
     )
     return pl.coalesce(own, parent, pl.lit(default, dtype))
-
-
-def language(text: pl.Expr) -> pl.Expr:
-    """ "zh", "en" or "other", by share of letters.
-
-    Chinese: half of the letters are ideographs and fewer than a tenth kana, which keeps Japanese out (both a choice).
-    """
-    kana = share_of(text, r"[\p{Hiragana}\p{Katakana}&&\p{L}]", LETTER)
-    chinese = (cjk_share(text) >= 0.5) & (kana < 0.1)
-    return (
-        pl.when(chinese)
-        .then(pl.lit("zh"))
-        .when(share_of(text, "[A-Za-z]", LETTER) >= 0.5)
-        .then(pl.lit("en"))
-        .otherwise(pl.lit("other"))
-    )

@@ -21,7 +21,7 @@ from typing import Any
 import polars as pl
 
 from kun.schemas import DATASETS, conform
-from kun.tables.ledger import Shards, add_up, tally
+from kun.tables.ledger import Counts, Shards, add_up, tally
 from kun.tables.shards import disk_errors, shards
 from kun.work.executors import Executor, run_each
 from kun.work.progress import Progress
@@ -81,14 +81,16 @@ class PartWriter:
                 frame.write_parquet(file, compression="zstd")
             self._written[name] += 1
 
-    def close(self, dataset: str, rows_in: int, kept: pl.DataFrame, rejected: pl.DataFrame, **extra: Any) -> None:
-        """Rows that go on to `dataset`, and a ledger; with their counts they make a shard of a stage (`shards_of`).
+    def close(
+        self, dataset: str, rows_in: int, kept: pl.DataFrame, rejected: pl.DataFrame, more: Sequence[Counts] = ()
+    ) -> None:
+        """Rows that go on to `dataset`, and a ledger; with their counts they are a shard of a stage (`shards_of`).
 
-        `extra` are more counts; they add up over the shards.
+        `more` are further counts, which add up.
         """
         self.write("kept", conform(kept, DATASETS[dataset]))
         self.write("rejects", rejected)
-        self.facts["counts"] = add_up([tally(rows_in, kept, rejected), extra])
+        self.facts["counts"] = add_up([tally(rows_in, kept, rejected), *more])
 
 
 Work = Callable[[Any, PartWriter], None]
