@@ -34,7 +34,7 @@ def write_corpus(folder: Path, texts: list[str], n_bytes: int) -> None:
         with (folder / f"{written // FILE_BYTES:03d}.jsonl").open("wb") as file:
             while size < min(FILE_BYTES, n_bytes - written):
                 number = next(numbers)
-                record = {"text": next(endless).replace("\n", f"（{number}）\n") + f"\n第{number}篇到此结束。"}
+                record = {"text": next(endless).replace("\n", f"（{number}）\n") + f"第{number}篇到此结束。"}
                 size += file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
         written += size
 

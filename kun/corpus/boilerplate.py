@@ -36,10 +36,13 @@ def without_lines(texts: pl.Series, lines: Sequence[str]) -> pl.Series:
     """The texts without these lines, and without the blank ones that they leave behind."""
     if not lines:
         return texts
-    rows = texts.str.contains_any(list(lines)).arg_true()
-    line = pl.element().str.strip_chars()
-    kept = texts.gather(rows).str.split("\n").list.eval(pl.element().filter(~line.is_in(list(lines)))).list.join("\n")
-    return texts.clone().scatter(rows, kept.str.replace_all(r"\n{3,}", "\n\n").str.strip_chars())
+    split = pl.DataFrame({"row": pl.int_range(len(texts), eager=True), "line": texts.str.split("\n")}).explode("line")
+    split = split.with_columns(gone=pl.col("line").str.strip_chars().is_in(list(lines)))
+    touched = split.filter(pl.col("gone").any().over("row"))
+    line = pl.col("line").filter(~pl.col("gone"))
+    after = touched.group_by("row", maintain_order=True).agg(line.str.join("\n")).sort("row")
+    mended = after["line"].str.replace_all(r"\n{3,}", "\n\n").str.strip_chars()
+    return texts.clone().scatter(after["row"], mended)
 
 
 def line_docs(texts: pl.DataFrame) -> pl.DataFrame:
