@@ -64,6 +64,8 @@ class Ingest:
     """passages: blank lines part the texts of a .txt file; file: it is one text."""
     limit_per_file: Count
     """Records taken from each file, a seeded sample; 0: all."""
+    split: Count
+    """Characters: longer texts are cut at paragraph ends into pieces of at most this size; 0: off."""
     seed: int
     """Of the sample."""
     licences: dict[str, str]
@@ -130,8 +132,6 @@ class Clean:
     unsafe_words: str
     """Folder of word lists, or one of them: words, one a line, that no text may have. Those of ASCII letters count as whole
     words only."""
-    split: Count
-    """Characters: longer texts are cut at paragraph ends into pieces of at most this size; 0: off."""
     private: PrivateAction | dict[str, PrivateAction]
     """What happens to texts with telephone, e-mail, identity or account numbers: one action, or kind -> action and default."""
     ner: str

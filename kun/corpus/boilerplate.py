@@ -22,7 +22,7 @@ def boilerplate_of(root: Path, shards: Sequence[Piece], min_docs: int, executor:
     """
     if not min_docs:
         return [[] for _ in shards]
-    settings = {"code": code_key("corpus", "tables")}
+    settings = {"code": code_key()}
     parts = compute_parts(root, "lines", settings, shards, _count, executor)
     counted = [_read(part) for part in parts]
     total = pl.concat(counted).group_by("source", "line").agg(pl.col("docs").sum())

@@ -14,11 +14,10 @@ import polars as pl
 from kun.corpus.boilerplate import boilerplate_of, without_lines
 from kun.corpus.features import features
 from kun.corpus.files import raw_files
-from kun.corpus.privacy import mask_private
+from kun.corpus.privacy import mask_private, recogniser_key
 from kun.corpus.repair import repair
 from kun.corpus.rules import length_rule, rules
 from kun.corpus.rules_en import english_features
-from kun.corpus.split import split_texts
 from kun.errors import InputError
 from kun.params import Clean, Executor
 from kun.project import Project
@@ -47,14 +46,12 @@ class Cleaned:
     """What became of some rows of data/ingested."""
 
     kept: pl.DataFrame
-    """In the CLEAN schema; ids stay those of the ingested texts, or are those of their pieces."""
+    """In the CLEAN schema; ids stay those of the ingested texts."""
     dropped: pl.DataFrame
-    """Ledger; rows of `kept` and of this make up `rows_in`."""
-    rows_in: int
-    """Texts, or with `clean.split` their pieces."""
+    """Ledger."""
     facts: dict[str, Any]
-    """`tokens` kept or too many, `private` places by kind, `repaired` texts by repair, `split` texts, and private places
-    by_source. All add up."""
+    """`tokens` kept or too many, `private` places by kind, `repaired` texts by repair, and private places `by_source`. All
+    add up."""
 
 
 def clean(project: Project, params: Clean, tokens: TokenCounter, executor: Executor = "processes") -> dict[str, Any]:
@@ -63,7 +60,8 @@ def clean(project: Project, params: Clean, tokens: TokenCounter, executor: Execu
     Tokens are counted once, and only for texts that passed every other rule.
     """
     unsafe = unsafe_words(project.root / params.unsafe_words)
-    settings = asdict(params) | {"code": code_key("corpus", "tables"), "unsafe": unsafe, "tokens": tokens.name}
+    recogniser = recogniser_key(params.ner) if params.ner else ""
+    settings = asdict(params) | {"code": code_key(), "unsafe": unsafe, "tokens": tokens.name, "recogniser": recogniser}
     shards = shard_pieces(project.dataset("ingested"))
     common = boilerplate_of(project.scratch, shards, params.boilerplate_docs, executor)
     pieces = [
@@ -87,9 +85,8 @@ def cleaned(
     `unsafe` are words that no text may have, `boilerplate` lines that go.
     """
     bare = without_lines(texts["text"], boilerplate)
-    parted = split_texts(texts.with_columns(text=bare), params.split)
-    repaired = repair(parted["text"], params.simplify)
-    masked = parted.with_columns(mask_private(repaired.texts, params.private, params.ner))
+    repaired = repair(bare, params.simplify)
+    masked = texts.with_columns(mask_private(repaired.texts, params.private, params.ner))
     seen = features(masked, unsafe)
     seen = english_features(seen) if "en" in params.languages else seen
     cheap = split_by_rules(seen, rules(params))
@@ -100,10 +97,9 @@ def cleaned(
     facts = {
         "tokens": counts.sum(),
         "repaired": {"boilerplate": int((bare != texts["text"]).sum()), **repaired.counts},
-        "split": {"texts": texts.height, "pieces": parted.height},
         **_private(masked),
     }
-    return Cleaned(conform(costly.kept, CLEAN), pl.concat(dropped), parted.height, facts)
+    return Cleaned(conform(costly.kept, CLEAN), pl.concat(dropped), facts)
 
 
 def unsafe_words(place: Path) -> list[str]:
@@ -134,7 +130,7 @@ def _clean(
     slices = [*rows.iter_slices(SLICE)] or [rows]
     done = [cleaned(texts, params, count_tokens, unsafe, boilerplate) for texts in slices]
     kept, dropped = (pl.concat([getattr(one, name) for one in done]) for name in ("kept", "dropped"))
-    out.close("cleaned", sum(one.rows_in for one in done), kept, dropped, [one.facts for one in done])
+    out.close("cleaned", rows.height, kept, dropped, [one.facts for one in done])
 
 
 def _private(masked: pl.DataFrame) -> dict[str, Any]:

@@ -31,7 +31,7 @@ GONE = {"row": pl.UInt32, "reason": pl.String, "value": pl.String, "threshold": 
 def dedup(project: Project, params: Dedup, executor: Executor = "processes") -> dict[str, Any]:
     """Drop texts that agree in every letter and digit, then those whose shingles agree; returns the counts."""
     pieces = shard_pieces(project.dataset("cleaned"))
-    code = {"code": code_key("corpus", "tables")}
+    code = {"code": code_key()}
     how = {"shingle": params.shingle, "bins": params.bins, "seed": params.seed}
     signed = compute_parts(project.scratch, "signatures", code | how, pieces, partial(_sign, params), executor)
     rows = _in_order(signed, params.prefer)

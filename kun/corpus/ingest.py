@@ -17,6 +17,7 @@ from kun.corpus.language import languages
 from kun.corpus.layouts import Layout, layout_of
 from kun.corpus.readers import read
 from kun.corpus.spans import Span, pieces_of
+from kun.corpus.split import in_pieces
 from kun.corpus.text import text_id, unit_hash
 from kun.errors import InputError
 from kun.params import Executor, Ingest
@@ -39,7 +40,7 @@ def ingest(project: Project, params: Ingest, executor: Executor = "processes") -
     folder = (project.root / params.path).resolve()
     files = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
     pieces = pieces_of(files, cut_long=not params.limit_per_file)
-    settings = asdict(params) | {"code": code_key("corpus", "tables")}
+    settings = asdict(params) | {"code": code_key()}
     parts = compute_parts(project.scratch, STAGE, settings, pieces, partial(_read, params), executor, "kB")
     encodings = {name: encoding for part in parts for name, encoding in part.facts()["encodings"].items()}
     if not any(part.tables("kept") for part in parts):
@@ -57,7 +58,8 @@ def _read(params: Ingest, spans: list[Span], out: PartWriter) -> None:
         layout = layout_of(source, params.layouts, usual)
         found = read(span.path, span.name, layout, params.txt == "file", span.within)
         for item in _sampled(found, params):
-            table.add(item, source)
+            for piece in in_pieces(item, params.split) if isinstance(item, Record) else [item]:
+                table.add(piece, source)
     table.close()
     told = {span.name: _encoding(span.path) for span in spans}
     out.facts["encodings"] = {name: encoding for name, encoding in told.items() if encoding not in ("", "utf-8")}

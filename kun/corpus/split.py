@@ -1,10 +1,9 @@
 """Long texts cut at paragraph ends into pieces that can stand alone."""
 
 import re
+from collections.abc import Iterator
 
-import polars as pl
-
-from kun.corpus.text import text_id
+from kun.corpus.items import Record
 
 _ENDS = (
     re.compile(r"(?<=\n\n)(?=[^\n])"),  # paragraphs
@@ -14,28 +13,11 @@ _ENDS = (
 """Where a text may be cut; the next only inside a part that is too long without it."""
 
 
-def split_texts(texts: pl.DataFrame, size: int) -> pl.DataFrame:
-    """Replace each text of more than `size` characters by its pieces, in its place; 0: all stay whole.
-
-    The origin of a piece is that of the whole with "#1" and so on behind it; its id is the hash of the whole's id, this
-    number and its own text, so that a paragraph that stands twice has two ids; other columns are those of the whole.
-    """
-    if not size or not (texts["text"].str.len_chars() > size).any():
-        return texts
-    cut = [split_text(text, size) for text in texts["text"]]
-    parted = (
-        texts.with_columns(text=pl.Series(cut, dtype=pl.List(pl.String)))
-        .with_columns(place=pl.int_ranges(1, pl.col("text").list.len() + 1), several=pl.col("text").list.len() > 1)
-        .explode("text", "place")
-    )
-    marks = parted.select("several", "id", "place", "text").iter_rows()
-    return parted.with_columns(
-        id=pl.Series(
-            [text_id(f"{whole}#{place}\n{text}") if several else whole for several, whole, place, text in marks]
-        ),
-        origin=pl.when("several").then(pl.format("{}#{}", "origin", "place")).otherwise("origin"),
-        n_chars=pl.col("text").str.len_chars().cast(pl.Int64),
-    ).drop("several", "place")
+def in_pieces(record: Record, size: int) -> Iterator[Record]:
+    """The record, or if its text has more than `size` characters its pieces, "#1" and so on behind its origin; 0: as it is."""
+    texts = split_text(record.text, size) if size else [record.text]
+    for place, text in enumerate(texts, 1):
+        yield Record(f"{record.origin}#{place}", text, record.title) if len(texts) > 1 else record
 
 
 def split_text(text: str, size: int) -> list[str]:

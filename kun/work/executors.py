@@ -90,6 +90,9 @@ def _on_ray(function: Callable[[T], None], items: Sequence[T]) -> Iterator[int]:
             yield running.pop(done)
     except ray.exceptions.RayTaskError as error:
         raise error.cause from None
+    except ray.exceptions.RayError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise WorkerDied(f"Ray gave a piece up ({reason}); finished pieces are kept, run again") from None
     finally:
         if mine:
             ray.shutdown()
@@ -100,7 +103,7 @@ def _ray_settings() -> dict[str, Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     settings = {"logging_level": logging.ERROR, "log_to_driver": False, "runtime_env": {"env_vars": _ONE_THREAD}}
     if not os.environ.get("RAY_ADDRESS"):
-        settings |= {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
+        settings |= {"address": "local", "_node_ip_address": "127.0.0.1", "include_dashboard": False}
     return settings
 
 

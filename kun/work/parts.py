@@ -33,6 +33,9 @@ KEEP_DAYS = 30
 ROWS = 100_000
 """Rows of a table that a part writes."""
 
+CODE = ("corpus/*.py", "tables/*.py", "schemas.py", "work/parts.py")
+"""Files of the package that decide what a part holds."""
+
 TEXT_BYTES = 64 * 2**20
 """Bytes of the texts of such a table: what a process holds, a few times over."""
 
@@ -153,13 +156,12 @@ def file_key(path: Path) -> str:
 
 
 @cache
-def code_key(*packages: str) -> str:
-    """Hash of the source of packages or modules of kun ("corpus", "tables"): changed code must not find its old results."""
+def code_key() -> str:
+    """Hash of the code that corpus stages run, polars included: changed code must not find its old results."""
     home = Path(__file__).parents[1]
-    digest = hashlib.blake2b(digest_size=16)
-    for package in packages:
-        for path in sorted((home / package).rglob("*.py")):
-            digest.update(path.relative_to(home).as_posix().encode() + b"\0" + path.read_bytes())
+    digest = hashlib.blake2b(pl.__version__.encode(), digest_size=16)
+    for path in sorted(path for part in CODE for path in home.glob(part)):
+        digest.update(path.relative_to(home).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 

@@ -1,3 +1,5 @@
+import sys
+
 import polars as pl
 import pytest
 
@@ -7,7 +9,8 @@ from kun.corpus.rules import rules
 from kun.errors import ConfigError, InputError
 from kun.params import Params
 from kun.project import Project
-from kun.tables.shards import read_dataset
+from kun.schemas import DATASETS
+from kun.tables.shards import read_dataset, write_dataset
 
 from .conftest import SAMPLE, SENTENCE, changed, count_chars, store, various
 
@@ -193,12 +196,50 @@ def test_unsafe_words_come_from_a_file(project: Project, params: Params) -> None
         reason(project, params, SENTENCE, unsafe_words="missing.txt")
 
 
-def test_counts_tell_repairs_and_pieces(project: Project, params: Params) -> None:
-    store(project, "ingested", [f"<p>{SENTENCE}</p>", "\n\n".join([SENTENCE] * 3)])
-    counts = clean(project, changed(params.clean, split=70), COUNT)
-    assert counts["rows_in"] == counts["kept"] == 4
-    assert counts["split"] == {"texts": 2, "pieces": 4}
-    assert counts["repaired"]["markup"] == 1
+def test_counts_tell_repairs(project: Project, params: Params) -> None:
+    foot = "如果发现问题，请在本页下方提出修改建议。"
+    store(project, "ingested", [f"<p>{SENTENCE}</p>", *(f"第{n}次。{SENTENCE}\n\n{foot}" for n in range(3))])
+    counts = clean(project, changed(params.clean, boilerplate_docs=3), COUNT)
+    assert counts["kept"] == 4
+    assert counts["repaired"] == {"boilerplate": 3, "mojibake": 0, "markup": 1, "joined": 0, "simplified": 0}
+    assert foot not in "".join(read_dataset(project.dataset("cleaned"))["text"])
+
+
+def test_only_new_shards_are_judged(
+    project: Project, params: Params, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(*groups: list[str]) -> str:
+        frames = []
+        for texts in groups:
+            store(project, "ingested", texts)
+            frames.append(read_dataset(project.dataset("ingested")))
+        write_dataset(project.dataset("ingested"), frames, DATASETS["ingested"])
+        clean(project, params.clean, COUNT)
+        return capsys.readouterr().err
+
+    old, new = various(6), ["新" + text for text in various(4)]
+    assert "clean: 6/6 rows" in told(old)
+    assert "clean: 6 rows are already computed, 4 to do" in told(old, new)
+    assert "clean: 10 rows are already computed, 0 to do" in told(new, old)
+    monkeypatch.setattr("kun.corpus.clean.code_key", lambda: "changed code")
+    assert "clean: 10/10 rows" in told(new, old), "new code, new results"
+
+
+def test_another_recogniser_judges_anew(
+    project: Project, params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(project.root))
+    module = project.root / "my_people.py"
+    module.write_text("def find(texts):\n    return [[] for _ in texts]\n", encoding="utf-8")
+    with_ner = changed(params.clean, ner="my_people:find")
+    store(project, "ingested", various(3))
+    clean(project, with_ner, COUNT)
+    clean(project, with_ner, COUNT)
+    assert "3 rows are already computed" in capsys.readouterr().err
+    module.write_text("def find(texts):\n    return [[(0, 1, '人名')] for _ in texts]\n", encoding="utf-8")
+    monkeypatch.delitem(sys.modules, "my_people")
+    counts = clean(project, with_ner, COUNT)
+    assert counts["private"] == {"人名": 3}
 
 
 def test_a_project_needs_a_language(params: Params) -> None:

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from kun.corpus.clean import cleaned
 from kun.corpus.features import features
 from kun.corpus.rules import rules
-from kun.params import Params
 from kun.tables.rules import split_by_rules
 
 from .conftest import PARAMS, SENTENCE, changed, count_chars, various
@@ -38,7 +37,7 @@ def reasons(texts: list[str], **values: object) -> dict[str, str]:
     """Id -> why it is dropped."""
     done = cleaned(frame(texts), changed(PARAMS.clean, **values), count_chars)
     ledger = done.dropped
-    assert done.kept.height + ledger.height == done.rows_in
+    assert done.kept.height + ledger.height == len(texts)
     return dict(ledger.select("id", "reason").iter_rows())
 
 
@@ -49,7 +48,7 @@ def reason(text: str, **values: object) -> str:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(ANY, max_size=6), st.sampled_from([["zh"], ["en"], ["zh", "en"]]))
 def test_any_text_is_kept_or_has_a_reason(texts: list[str], languages: list[str]) -> None:
-    found = reasons(texts, languages=languages, min_chars=0, split=40)
+    found = reasons(texts, languages=languages, min_chars=0)
     assert set(found.values()) <= {*rules(changed(PARAMS.clean, languages=languages)), "too_long"}
 
 
@@ -149,10 +148,3 @@ def test_a_remark_may_lack_its_last_stop() -> None:
     remark = "房间很干净，服务也热情，离车站只有十分钟，就是早餐每天都一样，晚上隔音差一点，下次来还会住这家酒店吧，推荐给大家"
     assert reason(remark) == ""
     assert reason(remark * 4) == "open_lines"
-
-
-def test_pieces_are_rows(params: Params) -> None:
-    done = cleaned(frame(["\n\n".join([SENTENCE] * 3), SENTENCE]), changed(params.clean, split=70), count_chars)
-    assert done.rows_in == done.kept.height == 4
-    assert done.facts["split"] == {"texts": 2, "pieces": 4}
-    assert done.kept["id"].n_unique() == 4

@@ -1,45 +1,25 @@
-import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kun.corpus.split import split_text, split_texts
+from kun.corpus.items import Record
+from kun.corpus.split import in_pieces, split_text
 
 from .conftest import SENTENCE
 
 
-def frame(texts: list[str]) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "id": [f"{place:032x}" for place in range(len(texts))],
-            "text": texts,
-            "source": "made",
-            "origin": [f"made.txt:{place + 1}" for place in range(len(texts))],
-            "title": "题",
-            "lang": "zh",
-            "n_chars": [len(text) for text in texts],
-        }
-    )
-
-
 def test_a_long_text_is_cut_at_paragraph_ends() -> None:
-    long = "\n\n".join([SENTENCE] * 3)
-    parted = split_texts(frame([SENTENCE, long]), 2 * len(SENTENCE) + 2)
-    assert parted["text"].to_list() == [SENTENCE, f"{SENTENCE}\n\n{SENTENCE}", SENTENCE]
-    assert parted["origin"].to_list() == ["made.txt:1", "made.txt:2#1", "made.txt:2#2"]
-    assert parted["title"].unique().to_list() == ["题"]
-    assert parted["n_chars"].to_list() == [len(text) for text in parted["text"]]
-    assert parted["id"][0] == f"{0:032x}"
-
-
-def test_a_paragraph_that_stands_twice_has_two_ids() -> None:
-    assert split_texts(frame(["\n\n".join([SENTENCE] * 3)]), len(SENTENCE))["id"].n_unique() == 3
+    long = Record("made.txt:2", "\n\n".join([SENTENCE] * 3), "题")
+    assert list(in_pieces(long, 2 * len(SENTENCE) + 2)) == [
+        Record("made.txt:2#1", f"{SENTENCE}\n\n{SENTENCE}", "题"),
+        Record("made.txt:2#2", SENTENCE, "题"),
+    ]
 
 
 @pytest.mark.parametrize("size", [0, 1000])
 def test_nothing_is_cut_without_need(size: int) -> None:
-    whole = frame([SENTENCE])
-    assert split_texts(whole, size).equals(whole)
+    whole = Record("made.txt:1", SENTENCE, "")
+    assert list(in_pieces(whole, size)) == [whole]
 
 
 def test_a_sentence_stays_whole() -> None:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from kun.errors import InputError, WorkerDied
-from kun.work.parts import KEEP_DAYS, Part, PartWriter, Piece, code_key, compute_parts, file_key
+from kun.work.parts import CODE, KEEP_DAYS, Part, PartWriter, Piece, code_key, compute_parts, file_key
 
 ROOT = Path(__file__).parents[2]
 
@@ -129,4 +129,14 @@ def test_keys_follow_content(tmp_path: Path) -> None:
     assert file_key(one) == file_key(other)
     other.write_bytes(b"rivers")
     assert file_key(one) != file_key(other)
-    assert code_key("corpus") != code_key("tables") != code_key("corpus", "tables")
+
+
+def test_the_key_of_the_code_follows_each_file_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = set()
+    for code in (CODE, CODE[1:], (*CODE, "errors.py")):
+        monkeypatch.setattr("kun.work.parts.CODE", code)
+        code_key.cache_clear()
+        keys.add(code_key())
+    code_key.cache_clear()
+    assert len(keys) == 3
+    assert all(list((ROOT / "kun").glob(part)) for part in CODE)
