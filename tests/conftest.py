@@ -1,18 +1,14 @@
 """No test reaches beyond this machine, in this process or in those that it starts; a tiny model stands in for the base."""
 
 import os
-import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from filelock import FileLock
 from hypothesis import settings
 
-from tests.copies import OFFLINE, PROXIES, Copy, copy_project
-
-T = TypeVar("T")
+from tests.copies import OFFLINE, PROXIES, Copy, copied, copy_project
 
 
 def pytest_configure() -> None:
@@ -38,35 +34,36 @@ def _dvc_site(tmp_path_factory: pytest.TempPathFactory) -> None:
 def tiny_base(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """Folder of the tiny model in transformers format, made once."""
 
-    def make(folder: Path) -> Path:
+    def make(folder: Path) -> None:
         from tests.tiny import make_tiny_model  # brings torch, which most tests do without
 
-        return make_tiny_model(folder / "base")
+        make_tiny_model(folder / "base")
 
-    return made_once(tmp_path_factory, worker_id, "tiny", make)
+    return made_once(tmp_path_factory, worker_id, "tiny", make) / "base"
 
 
 @pytest.fixture(scope="session")
 def finished(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Copy:
     """A small project after `dvc repro` of the real dvc.yaml with the tiny model; `duplicate` it before a change."""
 
-    def make(folder: Path) -> Copy:
+    def make(folder: Path) -> None:
         copy = copy_project(folder, tiny_base)
         (copy.root.parent / "output.txt").write_text(copy.must("dvc", "repro"), encoding="utf-8")
         copy.commit()
-        return copy
 
-    return made_once(tmp_path_factory, worker_id, "finished", make)
+    return copied(made_once(tmp_path_factory, worker_id, "finished", make))
 
 
-def made_once(factory: pytest.TempPathFactory, worker_id: str, name: str, make: Callable[[Path], T]) -> T:
-    """What `make` makes in a folder of its own, by one worker for all (the recipe of pytest-xdist's documentation)."""
+def made_once(factory: pytest.TempPathFactory, worker_id: str, name: str, make: Callable[[Path], object]) -> Path:
+    """The folder that `make` has filled, by one worker for all (the recipe of pytest-xdist's documentation)."""
     if worker_id == "master":
-        return make(factory.mktemp(name))
+        folder = factory.mktemp(name)
+        make(folder)
+        return folder
     folder = factory.getbasetemp().parent / name
     with FileLock(f"{folder}.lock"):
-        told = folder / "made.pickle"
-        if not told.is_file():
+        if not (folder / "complete").exists():
             folder.mkdir(exist_ok=True)
-            told.write_bytes(pickle.dumps(make(folder)))
-        return pickle.loads(told.read_bytes())  # type: ignore[no-any-return]
+            make(folder)
+            (folder / "complete").touch()
+    return folder

@@ -128,7 +128,7 @@ class Copy:
 
 def copy_project(folder: Path, tiny_base: Path, **overrides: Any) -> Copy:
     """The sources of this repository in `folder`/project, small data and small work; `section__key` overrides params."""
-    copy = Copy(folder / "project", folder / "scratch")
+    copy = copied(folder)
     for name in _source_files():
         target = copy.root / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -143,11 +143,16 @@ def copy_project(folder: Path, tiny_base: Path, **overrides: Any) -> Copy:
     return copy
 
 
+def copied(folder: Path) -> Copy:
+    """What `copy_project` makes in a folder."""
+    return Copy(folder / "project", folder / "scratch")
+
+
 def duplicate(copy: Copy, folder: Path) -> Copy:
     """The copy as it is, products, DVC cache and scratch included, in another folder."""
     for part in (copy.root, copy.scratch):
         shutil.copytree(part, folder / part.name, symlinks=True)
-    return Copy(folder / copy.root.name, folder / copy.scratch.name)
+    return copied(folder)
 
 
 def _source_files() -> list[str]:
