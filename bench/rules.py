@@ -1,9 +1,10 @@
-"""Cleaning rules: documents and megabytes a second, beside the same rules as a plain loop over texts.
+"""Cleaning rules: documents and megabytes a second, beside the same rules as a plain loop over texts, and other libraries.
 
 `python bench/rules.py FOLDER` reads the .jsonl files of FOLDER (field `text`), and starts a process for each contender, so
-that each has its own peak of memory. One line of JSON each: medians of REPEATS runs, reading not counted. Both repair and
-judge with the defaults of params.yaml; counting tokens and masking private data are left out of both. `disagree` are texts
-that one contender keeps and the other drops.
+that each has its own peak of memory. One line of JSON each: medians of REPEATS runs, reading not counted. kun and the loop
+repair, mask and judge with the defaults of params.yaml; counting tokens is left out of both. `disagree` are texts that one
+keeps and the other drops. Data-Juicer and datatrove take part where `make bench-peers` has been run, each with its own
+recipe for Chinese: their `kept` tells nothing about who is right.
 """
 
 import json
@@ -12,25 +13,30 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
+from corpus import answers
 
 from kun.config import load_params
 from kun.corpus import features as looks
 from kun.corpus import lines, spam
 from kun.corpus.features import features
+from kun.corpus.letters import bare
 from kun.corpus.mojibake import mend_mojibake
+from kun.corpus.privacy import find_private, mask_private
 from kun.corpus.repair import repair
 from kun.corpus.rules import rules
-from kun.corpus.text import bare, normalise
+from kun.corpus.text import normalise
 from kun.corpus.tidy import join_wrapped, strip_markup
 from kun.tables.rules import split_by_rules
 
 REPEATS = 3
+PEERS = ("datajuicer", "datatrove")
 PARAMS = load_params().clean
 HAN = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 
@@ -47,8 +53,8 @@ def read(folder: Path) -> list[str]:
 
 def ours(texts: list[str]) -> list[bool]:
     """kun, all texts at once."""
-    frame = pl.DataFrame({"row": range(len(texts)), "text": repair(pl.Series(texts)).texts, "lang": ""})
-    looked_at = features(frame).with_columns(private=pl.lit([], dtype=pl.List(pl.String)))
+    frame = pl.DataFrame({"row": range(len(texts)), "lang": ""})
+    looked_at = features(frame.hstack(mask_private(repair(pl.Series(texts)).texts, "drop")))
     kept = set(split_by_rules(looked_at, rules(PARAMS)).kept["row"])
     return [row in kept for row in range(len(texts))]
 
@@ -104,7 +110,7 @@ def keeps(text: str) -> bool:
     """Whether the text passes; cheap rules first, as one would write it."""
     text = join_wrapped(normalise(strip_markup(mend_mojibake(text))))
     size = len(text)
-    if size < PARAMS.min_chars:
+    if size < PARAMS.min_chars or find_private(text):
         return False
     words = PATTERNS["spam"].findall(text)
     if (
@@ -228,6 +234,19 @@ def main(folder: str, *names: str) -> None:
         return
     for name in CONTENDERS:
         subprocess.run([sys.executable, __file__, folder, name], check=True)
+    with tempfile.TemporaryDirectory() as place:
+        file = Path(place) / "texts.jsonl"
+        texts = read(Path(folder))
+        file.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
+        for peer in PEERS:
+            for line in answers(peer, "rules", file):
+                speed = round(line["documents"] / statistics.median(line["seconds"]))
+                told = {
+                    "name": f"{line['contender']} {line['version']}",
+                    "docs": line["documents"],
+                    "kept": line["kept"],
+                }
+                print(json.dumps(told | {"docs_s": speed}, ensure_ascii=False), flush=True)
 
 
 if __name__ == "__main__":
