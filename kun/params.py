@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 Share = Annotated[float, 0, 1]
 Count = Annotated[int, 0, None]
 Positive = Annotated[int, 1, None]
+Seed = Annotated[int, 0, 2**32 - 1]
 Language = Literal["zh", "en"]
 Executor = Literal["processes", "ray"]
 Preset = Literal["wudao", "wanjuan", "skypile", "mnbvc", "mnbvc_qa"]
@@ -66,10 +67,14 @@ class Ingest:
     """Records taken from each file, a seeded sample; 0: all."""
     split: Count
     """Characters: longer texts are cut at paragraph ends into pieces of at most this size; 0: off."""
-    seed: int
+    seed: Seed
     """Of the sample."""
     licences: dict[str, str]
     """Source, or its first folder -> licence of its texts."""
+
+    def __post_init__(self) -> None:
+        if not self.path or not self.text_fields or not all(self.layouts.values()):
+            raise ValueError("path, text_fields and each of layouts must name something")
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,8 @@ class Clean:
     """Texts that are dropped for their end. marks: it says that the text goes on elsewhere (阅读全文); open: also any other
     end without punctuation."""
     boilerplate_docs: Count
-    """A line of prose (8 ideographs or more) that stands in this many texts of one source goes from them; 0: off."""
+    """A line of prose (8 ideographs or more) that stands in this many texts of a source, or of the folder that holds it, goes
+    from them; 0: off."""
     unsafe_words: str
     """Folder of word lists, or one of them: words, one a line, that no text may have. Those of ASCII letters count as whole
     words only."""
@@ -154,7 +160,7 @@ class Clean:
 class Dedup:
     """Near-duplicates by MinHash-LSH over character shingles."""
 
-    shingle: Positive
+    shingle: Annotated[int, 1, 64]
     """Characters of one shingle."""
     bins: Annotated[int, 16, 1024]
     """Length of a signature."""
@@ -164,7 +170,7 @@ class Dedup:
     """Texts with fewer letters that differ at one or two places only are two facts, not one text twice."""
     prefer: list[str]
     """Sources (or their first folders) whose texts stay when others repeat them, best first; the rest by row."""
-    seed: int
+    seed: Seed
     """Of the hash functions."""
 
 
@@ -226,7 +232,7 @@ class Seeds:
     min_instruction: Count
     """Characters."""
     max_tokens: Positive
-    seed: int
+    seed: Seed
     """Of the split and of the sample."""
 
     def __post_init__(self) -> None:
@@ -270,7 +276,7 @@ class Train:
     """Rows that a process holds at a time; the gradients of the others of its share are accumulated."""
     max_length: Annotated[int, 16, None]
     save_steps: Positive
-    seed: int
+    seed: Seed
     """Of the examples, their order and the first weights of the adapters."""
     label: TrainTask
     """models/label: from an answer to its instruction."""
@@ -285,7 +291,7 @@ class Evaluate:
     judge_rows: Positive
     label_rows: Positive
     """Held-out pairs whose instruction is written anew."""
-    seed: int
+    seed: Seed
     """Of the corruptions."""
 
 
@@ -304,7 +310,7 @@ class Label:
     """A longer instruction is cut off, and dropped by the next stage."""
     limit: Count
     """The first texts only; 0: all."""
-    seed: int
+    seed: Seed
     """Of the draws, when temperature is above 0."""
 
 
@@ -321,7 +327,7 @@ class Instructions:
     min_copied_chars: Count
     """A shorter common run is the name of the topic, not a copy."""
     dup_threshold: Annotated[float, 0.3, 1]
-    seed: int
+    seed: Seed
     """Of the hash functions that find near-duplicates."""
 
 
@@ -345,7 +351,7 @@ class Judge:
     threshold: Share
     limit: Count
     """The first instructions only; 0: all."""
-    seed: int
+    seed: Seed
     """Of the draws in the sampled modes."""
 
     def __post_init__(self) -> None:
@@ -370,7 +376,7 @@ class Polish:
     min_text_tokens: Count
     limit: Count
     """The first instructions only; 0: all."""
-    seed: int
+    seed: Seed
     """Of the draws, when temperature is above 0."""
 
 

@@ -18,6 +18,7 @@ from kun.corpus.privacy import mask_private, recogniser_key
 from kun.corpus.repair import repair
 from kun.corpus.rules import length_rule, rules
 from kun.corpus.rules_en import english_features
+from kun.corpus.text import normalise
 from kun.errors import InputError
 from kun.params import Clean, Executor
 from kun.project import Project
@@ -65,7 +66,7 @@ def clean(project: Project, params: Clean, tokens: TokenCounter, executor: Execu
     shards = shard_pieces(project.dataset("ingested"))
     common = boilerplate_of(project.scratch, shards, params.boilerplate_docs, executor)
     pieces = [
-        Piece(content_key([shard.key, lines]), (shard.payload, lines), shard.size)
+        Piece(content_key([shard.key, lines.rows()]), (shard.payload, lines), shard.size)
         for shard, lines in zip(shards, common, strict=True)
     ]
     work = partial(_clean, params, tokens.count, unsafe)
@@ -78,13 +79,13 @@ def cleaned(
     params: Clean,
     count_tokens: Callable[[list[str]], list[int]],
     unsafe: Sequence[str] = (),
-    boilerplate: Sequence[str] = (),
+    boilerplate: pl.DataFrame | None = None,
 ) -> Cleaned:
     """Repair and filter rows of data/ingested, each without regard to the others: any cut into shards gives the same rows.
 
-    `unsafe` are words that no text may have, `boilerplate` lines that go.
+    `unsafe` are words that no text may have, `boilerplate` lines that go (as `boilerplate_of` gives them).
     """
-    bare = without_lines(texts["text"], boilerplate)
+    bare = texts["text"] if boilerplate is None else without_lines(texts, boilerplate)
     repaired = repair(bare, params.simplify)
     masked = texts.with_columns(mask_private(repaired.texts, params.private, params.ner))
     seen = features(masked, unsafe)
@@ -114,7 +115,7 @@ def unsafe_words(place: Path) -> list[str]:
             raise InputError(
                 f"{file} is not in UTF-8 ({error.reason}); it holds clean.unsafe_words, one a line"
             ) from None
-        words |= {word for line in lines if (word := line.strip()) and not word.startswith("#")}
+        words |= {word for line in lines if (word := normalise(line)) and not word.startswith("#")}
     return sorted(words)
 
 
@@ -122,7 +123,7 @@ def _clean(
     params: Clean,
     count_tokens: Callable[[list[str]], list[int]],
     unsafe: Sequence[str],
-    payload: tuple[Path, Sequence[str]],
+    payload: tuple[Path, pl.DataFrame],
     out: PartWriter,
 ) -> None:
     shard, boilerplate = payload

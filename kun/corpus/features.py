@@ -33,7 +33,10 @@ _END = 60
 
 
 def features(texts: pl.DataFrame, unsafe: Sequence[str] = ()) -> pl.DataFrame:
-    """Add what the rules look at, and the length of the repaired text; `lang` becomes that of the prose."""
+    """Add what the rules look at, and the length of the repaired text; `lang` becomes that of the prose.
+
+    `masked` is the text without private data: where a rule quotes what may be some, it quotes from there.
+    """
     text = pl.col("text")
     texts = texts.with_columns(prose=text.str.replace_all(_NOT_PROSE, ""), n_chars=text.str.len_chars().cast(pl.Int64))
     proses = texts["prose"].to_list()
@@ -91,7 +94,7 @@ def _found(unsafe: Sequence[str]) -> dict[str, pl.Expr]:
     """Lists of the words that were found, and single ones, null for none."""
     text = pl.col("text")
     return {
-        "advert_sure": text.str.extract_all(spam.ADVERT_SURE),
+        "advert_sure": pl.col("masked").str.extract_all(spam.ADVERT_SURE),  # the ledger quotes it
         "advert_words": text.str.extract_all(spam.ADVERT_WORDS).list.unique(maintain_order=True),
         "spam_words": spam.found(text),
         "reports": text.str.contains(spam.REPORT),
@@ -112,11 +115,16 @@ def _only(text: pl.Expr, needy: pl.Expr) -> pl.Expr:
     return pl.when(needy).then(text)
 
 
+def _edge(character: str) -> str:
+    """That a word begins or ends here; signs, as in c++, need no such thing."""
+    return r"(?-u:\b)" if character.isalnum() else ""
+
+
 def _unsafe(text: pl.Expr, words: Sequence[str]) -> pl.Expr:
     """Words of the list in the text; one of ASCII letters only as a word of its own: "ass" is not in "class"."""
     if not words:
         return pl.lit([], dtype=pl.List(pl.String))
     some = _only(text, text.str.contains_any(list(words), ascii_case_insensitive=True))
     plain = [re.escape(word) for word in words if not word.isascii()]
-    latin = [rf"(?-u:\b){re.escape(word)}(?-u:\b)" for word in words if word.isascii()]
+    latin = [_edge(word[0]) + re.escape(word) + _edge(word[-1]) for word in words if word.isascii()]
     return some.str.extract_all("(?i)" + "|".join(plain + latin)).list.unique(maintain_order=True).fill_null([])

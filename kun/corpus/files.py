@@ -1,6 +1,7 @@
 """Raw files as bytes and lines: which there are, how they are compressed, in which encoding they are."""
 
 import gzip
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from kun.corpus.encoding import MARK_ERRORS, SAMPLE, guess_encoding
+from kun.errors import InputError
 
 MAX_LINE = 8 * 2**20
 """Characters of the longest line, passage or csv field that is held in memory."""
@@ -39,14 +41,21 @@ class LineRange:
 
 
 def raw_files(folder: Path) -> list[Path]:
-    """All files below `folder` in path order, without README files and anything hidden."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file()
-        and not path.name.startswith("README")
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    """All files below `folder` in path order, without README files and anything hidden; links are followed.
+
+    Raises InputError for a link that leads nowhere or back to a folder that it lies in.
+    """
+    found = []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        here = Path(place)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in folders:
+            if (here / name).is_symlink() and here.resolve().is_relative_to((here / name).resolve()):
+                raise InputError(f"{here / name} leads back to a folder that it lies in; remove the link")
+        found += [here / name for name in names if not name.startswith((".", "README"))]
+    if lost := next((path for path in found if not path.exists()), None):
+        raise InputError(f"{lost} is a link that leads nowhere; mend or remove it")
+    return sorted(found)
 
 
 def suffixes_of(name: str) -> tuple[str, str]:

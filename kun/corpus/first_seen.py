@@ -6,14 +6,13 @@ from pathlib import Path
 
 import polars as pl
 
-from kun.tables.ledger import Shards, negative, rejects, tally
+from kun.corpus.privacy import mask_private
+from kun.tables.ledger import EXCERPT, Shards, negative, rejects, tally
 from kun.tables.shards import Shard
 
-STAGE = "ingest"
 
-
-def without_repeats(shards: Shards) -> Shards:
-    """Shards in which no id comes twice; what came before is named in the ledger, `duplicate_id`.
+def without_repeats(shards: Shards, stage: str) -> Shards:
+    """Shards in which no id comes twice; what came before is named in the ledger of the stage, `duplicate_id`.
 
     Holds 16 bytes a row, and the rows that repeat. Shards without any stay the files that they are.
     """
@@ -28,7 +27,7 @@ def without_repeats(shards: Shards) -> Shards:
         rows = pl.read_parquet(tables[number]).with_row_index("row")
         gone = rows.join(own.select("row", "first_origin"), on="row", maintain_order="left")
         told = gone.with_columns(id="origin", reason=pl.lit("duplicate_id"), value="first_origin", threshold=pl.lit(""))
-        ledger = rejects(told, STAGE)
+        ledger = rejects(told.with_columns(text=mask_private(told["text"].str.head(EXCERPT))["masked"]), stage)
         stays = rows.join(own, on="row", how="anti", maintain_order="left").drop("row")
         kept[number] = stays
         ledgers.append(ledger)

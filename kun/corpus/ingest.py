@@ -15,6 +15,7 @@ from kun.corpus.first_seen import without_repeats
 from kun.corpus.items import Record, Reject
 from kun.corpus.language import languages
 from kun.corpus.layouts import Layout, layout_of
+from kun.corpus.privacy import mask_private
 from kun.corpus.readers import read
 from kun.corpus.spans import Span, pieces_of
 from kun.corpus.split import in_pieces
@@ -38,14 +39,15 @@ def ingest(project: Project, params: Ingest, executor: Executor = "processes") -
     text id is the kept row's. Raises InputError when the folder is missing or empty or no text is left.
     """
     folder = (project.root / params.path).resolve()
-    files = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
+    files = {_name(path, folder): path for path in _files(folder)}
     pieces = pieces_of(files, cut_long=not params.limit_per_file)
-    settings = asdict(params) | {"code": code_key()}
+    settings = {name: value for name, value in asdict(params).items() if name not in ("path", "licences")}
+    settings["code"] = code_key()
     parts = compute_parts(project.scratch, STAGE, settings, pieces, partial(_read, params), executor, "kB")
     encodings = {name: encoding for part in parts for name, encoding in part.facts()["encodings"].items()}
     if not any(part.tables("kept") for part in parts):
         raise InputError(f"{folder} gave no text: {_common_fault(parts)}")
-    shards = without_repeats(shards_of(parts))
+    shards = without_repeats(shards_of(parts), STAGE)
     return close_shards(project, STAGE, "ingested", shards, encodings=encodings)
 
 
@@ -72,10 +74,12 @@ class _Table:
         self._out = out
         self._kept: list[tuple[str, ...]] = []
         self._rejected: list[tuple[str, ...]] = []
-        self._size = 0
+        self._size = self._items = 0
         self._counts: list[Counts] = []
 
     def add(self, item: Record | Reject, source: str) -> None:
+        """Take an item of a source."""
+        self._items += 1
         if isinstance(item, Record):
             self._kept.append((text_id(item.text), item.text, source, item.origin, item.title))
             self._size += 3 * len(item.text)  # bytes of Chinese in UTF-8
@@ -85,6 +89,7 @@ class _Table:
             self._flush()
 
     def close(self) -> None:
+        """Write what is left, and the counts."""
         self._flush()
         self._out.facts["counts"] = add_up(self._counts)
 
@@ -92,11 +97,12 @@ class _Table:
         rows = pl.DataFrame(self._kept, dict.fromkeys(ROW, pl.String), orient="row")
         n_chars = pl.col("text").str.len_chars().cast(pl.Int64)
         kept = rows.with_columns(n_chars=n_chars, lang=languages(rows["text"].to_list()))
-        ledger = rejects(pl.DataFrame(self._rejected, dict.fromkeys(REJECTED, pl.String), orient="row"), STAGE)
+        refused = pl.DataFrame(self._rejected, dict.fromkeys(REJECTED, pl.String), orient="row")
+        ledger = rejects(refused.with_columns(text=mask_private(refused["text"])["masked"]), STAGE)
         self._out.write("kept", conform(kept, DATASETS["ingested"]))
         self._out.write("rejects", ledger)
-        self._counts.append(tally(kept.height + ledger.height, kept, ledger))
-        self._kept, self._rejected, self._size = [], [], 0
+        self._counts.append(tally(self._items, kept, ledger))
+        self._kept, self._rejected, self._size, self._items = [], [], 0, 0
 
 
 def _encoding(path: Path) -> str:
@@ -113,6 +119,16 @@ def _files(folder: Path) -> list[Path]:
     if found := raw_files(folder):
         return found
     raise InputError(f"{folder} holds no files; put .jsonl, .csv, .parquet, .txt or .html files there")
+
+
+def _name(path: Path, folder: Path) -> str:
+    """How origins call a file; InputError for a name that UTF-8 cannot hold, as archives packed elsewhere leave them."""
+    name = path.relative_to(folder).as_posix()
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{folder} holds a file whose name is not in UTF-8: {name!a}; rename it") from None
+    return name
 
 
 def _sampled(items: Iterable[Record | Reject], params: Ingest) -> Iterator[Record | Reject]:

@@ -1,5 +1,6 @@
 """What reading a raw file gives: records with their place, or the reason why there is none."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,11 +32,19 @@ Item = tuple[str, dict[str, Any]] | Reject
 """Origin and fields of a record, or why there is none."""
 
 
-def checked_object(value: object, origin: str, excerpt: str) -> Item:
+def checked_object(value: object, origin: str) -> Item:
     """A parsed value, which must be an object."""
-    return (
-        (origin, value) if isinstance(value, dict) else Reject(origin, "not_an_object", type(value).__name__, excerpt)
-    )
+    if isinstance(value, dict):
+        return origin, value
+    return Reject(origin, "not_an_object", type(value).__name__, quoted(value))
+
+
+def quoted(value: object) -> str:
+    """The beginning of a value as JSON; "" for what is nested too deep to be shown."""
+    try:
+        return printable(json.dumps(value, ensure_ascii=False, default=str))
+    except (ValueError, RecursionError):
+        return ""
 
 
 def unusable(line: Line, origin: str) -> Reject | None:

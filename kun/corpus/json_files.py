@@ -4,18 +4,20 @@ import codecs
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from kun.corpus.encoding import MARK_ERRORS, UNDECODABLE
 from kun.corpus.files import Line, LineRange, encoding_of, lines, open_raw
 from kun.corpus.items import Item, Reject, checked_object, printable, unusable
-from kun.corpus.layouts import MISSING
+
+MAX_DEPTH = 100
+"""Levels of a record in an array; texts lie on the first few."""
 
 
 def read_jsonl(path: Path, name: str, within: LineRange | None = None) -> Iterator[Item]:
     """Each line that is not blank gives one item."""
     for line in lines(path, within):
-        if line.text.strip():
+        if line.too_long or line.text.strip():
             yield _object(line, f"{name}:{line.number}")
 
 
@@ -26,7 +28,7 @@ def _object(line: Line, origin: str) -> Item:
         value = json.loads(line.text)
     except (ValueError, RecursionError) as error:  # ValueError: also integers of thousands of digits
         return Reject(origin, "malformed_json", str(error), printable(line.text))
-    return checked_object(value, origin, printable(line.text))
+    return checked_object(value, origin)
 
 
 def read_json(path: Path, name: str) -> Iterator[Item]:
@@ -42,19 +44,34 @@ def _array(path: Path, name: str) -> Iterator[Item]:
 
     number = 0
     with open_raw(path) as raw:
-        values = ijson.items(_Utf8(raw, encoding_of(path)), "item", use_float=True)
-        while True:
-            number += 1
-            try:
-                value = next(values, MISSING)
-            except (ijson.JSONError, ValueError) as error:
-                yield Reject(f"{name}:{number}", "malformed_json", printable(str(error)), path.name)
-                return
-            if value is MISSING:
-                return
-            yield checked_object(
-                value, f"{name}:{number}", printable(json.dumps(value, ensure_ascii=False, default=str))
-            )
+        try:
+            for number, value in enumerate(_elements(_Utf8(raw, encoding_of(path))), 1):
+                yield checked_object(value, f"{name}:{number}")
+        except (ijson.JSONError, ValueError) as error:
+            yield Reject(f"{name}:{number + 1}", "malformed_json", printable(" ".join(str(error).split())), path.name)
+
+
+def _elements(stream: "_Utf8") -> Iterator[Any]:
+    """The elements of the array that a stream holds; ValueError for one nested deeper than MAX_DEPTH.
+
+    `ijson.items` has no such limit: it keeps a path that grows with every level, and fills the memory.
+    """
+    import ijson
+    from ijson.common import ObjectBuilder
+
+    events = ijson.basic_parse(stream, use_float=True)
+    next(events)  # the beginning of the array
+    builder, depth = ObjectBuilder(), 0
+    for event, value in events:
+        if depth == 0 and event == "end_array":
+            continue
+        depth += (event in ("start_map", "start_array")) - (event in ("end_map", "end_array"))
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested deeper than {MAX_DEPTH}")
+        builder.event(event, value)
+        if depth == 0:
+            yield builder.value
+            builder = ObjectBuilder()
 
 
 class _Utf8:

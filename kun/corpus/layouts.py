@@ -46,9 +46,10 @@ def text_in(record: Mapping[str, Any], layout: Layout) -> tuple[str, object]:
     found = [(name, value) for name in layout.text if (value := at(record, name)) is not MISSING]
     if not found:
         return "", MISSING
-    wrong = next(((name, value) for name, value in found if not isinstance(value, str)), None)
-    if not layout.joined or wrong:
-        return found[0] if not layout.joined else wrong  # type: ignore[return-value]
+    if not layout.joined:
+        return found[0]
+    if wrong := next(((name, value) for name, value in found if not isinstance(value, str)), None):
+        return wrong
     return "+".join(name for name, _ in found), "\n\n".join(str(value) for _, value in found)
 
 

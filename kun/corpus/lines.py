@@ -3,7 +3,6 @@
 import polars as pl
 
 LIST_ITEM = r"[-*+•·>#|◆●■★☆※✓①-⑳]|[(（]?(?:\d{1,2}|[一二三四五六七八九十]{1,3})[.、)）:：\s]"
-BULLET = r"[-*+•·◆●■★☆※✓]"
 TITLE = 40
 """Characters: a first line this short is a title."""
 TAIL = 20

@@ -19,7 +19,7 @@ def read_passages(path: Path, name: str) -> Iterator[Item]:
     passage: list[Line] = []
     size = 0
     for line in lines(path):
-        if line.text.strip():
+        if line.too_long or line.text.strip():
             size += len(line.text)
             if size <= MAX_LINE or not passage:
                 passage.append(line)
@@ -41,6 +41,7 @@ def _passage(passage: list[Line], size: int, name: str) -> Item:
 
 
 def read_text(path: Path, name: str) -> Iterator[Item]:
+    """A file is one record."""
     page = _page(path, name)
     yield page if isinstance(page, Reject) else (f"{name}:1", {"text": page, "title": path.stem})
 

@@ -1,13 +1,12 @@
 """Raw files of every known format, read as a stream: each record comes out once, as a Record or as a Reject."""
 
-import json
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from kun.corpus.files import COMPRESSED, LineRange, suffixes_of
-from kun.corpus.items import Item, Record, Reject, printable, repeated
+from kun.corpus.items import Item, Record, Reject, printable, quoted, repeated
 from kun.corpus.json_files import read_json, read_jsonl
 from kun.corpus.layouts import MISSING, PLAIN, Layout, at, text_in
 from kun.corpus.mojibake import mend_mojibake
@@ -31,14 +30,11 @@ def read(
         yield Reject(name, "unknown_format", suffix, path.name)
         return
     empty = True
-    if within:
-        found = read_jsonl(path, name, within)
-    else:
-        found = read_text(path, name) if whole_txt and suffix == ".txt" else objects(path, name)
+    found = read_jsonl(path, name, within) if within else objects(path, name, whole_txt)
     for item in found:
         empty = False
         yield item if isinstance(item, Reject) else _record(*item, layout if suffix in _TABLES else PLAIN)
-    if empty:
+    if empty and not within:
         yield Reject(name, "empty_file", str(path.stat().st_size), path.name)
 
 
@@ -47,10 +43,10 @@ def has_fields(path: Path) -> bool:
     return suffixes_of(path.name)[0] in _TABLES
 
 
-def objects(path: Path, name: str) -> Iterator[Item]:
+def objects(path: Path, name: str, whole_txt: bool = False) -> Iterator[Item]:
     """The records of a file of any known format with their origins."""
     suffix, packed = suffixes_of(path.name)
-    reader = (_TABLES | _PAGES)[suffix]
+    reader = read_text if whole_txt and suffix == ".txt" else (_TABLES | _PAGES)[suffix]
     try:
         yield from reader(path, name)
     except (EOFError, OSError, zlib.error) as error:
@@ -61,7 +57,7 @@ def objects(path: Path, name: str) -> Iterator[Item]:
 
 def _record(origin: str, fields: dict[str, Any], layout: Layout) -> Record | Reject:
     def refused(reason: str, told: str) -> Reject:
-        return Reject(origin, reason, told, printable(json.dumps(fields, ensure_ascii=False, default=str)))
+        return Reject(origin, reason, told, quoted(fields))
 
     name, value = text_in(fields, layout)
     if value is MISSING:
@@ -92,8 +88,9 @@ def read_parquet(path: Path, name: str) -> Iterator[Item]:
                 for row in batch.to_pylist():
                     number += 1
                     yield f"{name}:{number}", row
-    except (pyarrow.ArrowException, OSError) as error:
-        yield Reject(f"{name}:{number + 1}", "malformed_parquet", printable(str(error).splitlines()[0]), path.name)
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError, KeyError) as error:  # the last: a time zone
+        told = " ".join(str(error).split()) or type(error).__name__
+        yield Reject(f"{name}:{number + 1}", "malformed_parquet", printable(told), path.name)
 
 
 Reader = Callable[[Path, str], Iterator[Item]]

@@ -15,14 +15,15 @@ from kun.work.scratch import content_key
 SPAN_BYTES = 32 * 2**20
 """Of a piece of a long file: a second or two of work, and some hundred pieces for 5 GB."""
 
-SMALL_BYTES = 64 * 2**10
+SMALL_BYTES = 2**19
 """Smaller files share a piece."""
 
-BUNDLE_BYTES = 2**20
+BUNDLE_BYTES = 4 * 2**20
 """Of such a piece, about."""
 
 CUT_SHARE = 1 / 32
-"""Of the names of small files that begin a bundle, whatever the size of the last: a new file changes its own bundle only."""
+"""Of the names of small files that begin a bundle, whatever the size of the last: a new file moves the others as far as the
+next such name at most."""
 
 BLOCK = 2**20
 
@@ -80,13 +81,20 @@ def _ranges(path: Path, name: str) -> Iterator[tuple[Span, str]]:
     with path.open("rb") as file:
         while (end := _line_end(file, start + SPAN_BYTES)) > start:
             digest = hashlib.blake2b(encoding.encode(), digest_size=16)
-            n_lines = 0
+            n_lines, last = 0, b""
             file.seek(start)
             while block := file.read(min(BLOCK, end - file.tell())):
                 digest.update(block)
-                n_lines += block.count(b"\n")
+                n_lines += _line_ends(last, block)
+                last = block[-1:]
             yield Span(path, name, LineRange(start, end, first)), digest.hexdigest()
             first, start = first + n_lines, end
+
+
+def _line_ends(last: bytes, block: bytes) -> int:
+    """Line ends in a block behind the byte `last`, counted as readers of text count: \\n, \\r, and \\r\\n as one."""
+    across = last == b"\r" and block.startswith(b"\n")
+    return block.count(b"\n") + block.count(b"\r") - block.count(b"\r\n") - across
 
 
 def _line_end(file: BinaryIO, place: int) -> int:

@@ -106,8 +106,15 @@ def shards(folder: Path) -> list[Path]:
 
 def read_dataset(folder: Path, columns: Iterable[str] | None = None) -> pl.DataFrame:
     """All rows of a dataset, in shard order; InputError when a shard is spoilt."""
-    try:
+    with readable(folder):
         return pl.read_parquet(shards(folder), columns=list(columns) if columns else None)
+
+
+@contextmanager
+def readable(folder: Path) -> Iterator[None]:
+    """While reading a dataset: InputError for a spoilt shard."""
+    try:
+        yield
     except pl.exceptions.ComputeError as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder} cannot be read ({reason}); delete it and run `dvc repro` again") from None

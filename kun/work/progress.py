@@ -45,4 +45,4 @@ class Progress:
         line = f"{self._stage}: {self._done:.0f}/{self._todo:.0f} {self._unit}, {self._done / seconds:.1f} {self._unit}/s, "
         if self._padding is not None:
             line += f"{self._tokens / seconds:.0f} tokens/s, padding {self._padding:.0%}, "
-        return line + f"{left:.0f} s left"
+        return line + f"{max(left, 0.0):.0f} s left"

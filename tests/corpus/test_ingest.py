@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -112,3 +113,46 @@ def test_mojibake_is_undone_before_anything_is_removed(project: Project, params:
     put(project, "one.jsonl", "河水从山谷里流出来。".encode().decode("latin-1"))
     ingest(project, params.ingest)
     assert read_dataset(project.dataset("ingested"))["text"].to_list() == ["河水从山谷里流出来。"]
+
+
+def test_links_are_followed_or_told(project: Project, params: Params, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "a.jsonl").write_text('{"text": "河"}\n', encoding="utf-8")
+    put(project, "b.jsonl", "湖")
+    raw = project.root / "data" / "raw"
+    (raw / "wudao").symlink_to(elsewhere)
+    assert ingest(project, params.ingest)["by_source"].keys() == {"b", "wudao/a"}
+    (raw / "loop").symlink_to(raw)
+    with pytest.raises(InputError, match="loop leads back to a folder that it lies in"):
+        ingest(project, params.ingest)
+    (raw / "loop").unlink()
+    (raw / "c.jsonl").symlink_to(raw / "missing")
+    with pytest.raises(InputError, match=r"c\.jsonl is a link that leads nowhere"):
+        ingest(project, params.ingest)
+
+
+def test_a_name_that_is_not_in_utf8_is_told(project: Project, params: Params) -> None:
+    put(project, "a.jsonl", "湖")
+    os.rename(  # noqa: PTH104
+        project.root / "data" / "raw" / "a.jsonl", os.fsencode(project.root) + b"/data/raw/\xba\xd3.jsonl"
+    )
+    with pytest.raises(InputError, match=r"not in UTF-8: '\\udcba\\udcd3\.jsonl'; rename it"):
+        ingest(project, params.ingest)
+
+
+def test_the_ledger_quotes_no_private_data(project: Project, params: Params) -> None:
+    text = "张三的手机号是13812345678，请联系。"
+    put(project, "a.jsonl", text, text, {"no": text})
+    (project.root / "data" / "raw" / "b.jsonl").write_text(json.dumps({"body": text}, ensure_ascii=False))
+    ingest(project, params.ingest)
+    excerpts = read_dataset(project.rejects("ingest"))["excerpt"].to_list()
+    assert len(excerpts) == 3
+    assert not any("13812345678" in excerpt for excerpt in excerpts)
+    assert sum("【电话】" in excerpt for excerpt in excerpts) == 3
+
+
+def test_a_licence_moves_nothing(project: Project, params: Params, capsys: pytest.CaptureFixture[str]) -> None:
+    put(project, "a.jsonl", *["河" * number for number in range(1, 300)])
+    ingest(project, params.ingest)
+    ingest(project, replace(params.ingest, licences={"a": "CC0-1.0"}))
+    assert "are already computed, 0 to do" in capsys.readouterr().err

@@ -1,14 +1,8 @@
-import polars as pl
 import pytest
 
-from kun.corpus.features import features
+from kun.corpus.language import languages
 
 from .conftest import SENTENCE
-
-
-def lang(text: str) -> str:
-    frame = pl.DataFrame({"text": [text], "lang": [""]})
-    return str(features(frame)["lang"].item())
 
 
 @pytest.mark.parametrize(
@@ -28,4 +22,4 @@ def lang(text: str) -> str:
     ],
 )
 def test_language(text: str, expected: str) -> None:
-    assert lang(text) == expected
+    assert languages([text]).to_list() == [expected]

@@ -2,6 +2,7 @@ import csv
 import gzip
 import json
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -100,8 +101,14 @@ def test_csv_records_keep_the_line_they_start_on(tmp_path: Path) -> None:
 
 
 def test_unclosed_quote_is_malformed(tmp_path: Path) -> None:
-    found = items(written(tmp_path, "a.csv", 'text\n一\n"二\n三\n'))
-    assert [getattr(item, "reason", "") for item in found] == ["", "malformed_csv"]
+    found = items(written(tmp_path, "a.csv", 'text\n一\n"二\n三\n四\n'))
+    assert [getattr(item, "reason", item) for item in found] == [
+        Record("a.csv:2", "一", ""),
+        "malformed_csv",
+        Record("a.csv:4", "三", ""),
+        Record("a.csv:5", "四", ""),
+    ]
+    assert isinstance(found[1], Reject) and (found[1].origin, found[1].excerpt) == ("a.csv:3", '"二')
 
 
 def test_passages_are_parted_by_blank_lines(tmp_path: Path) -> None:
@@ -321,3 +328,34 @@ def test_no_bytes_are_a_crash(tmp_path: Path, name: str, content: bytes) -> None
     assert found, "a file is always accounted for"
     for item in found:
         (item.text if isinstance(item, Record) else item.value + item.excerpt).encode()
+
+
+def test_deep_nesting_is_malformed_and_costs_nothing(tmp_path: Path) -> None:
+    for depth in (1_500, 100_000):
+        array = '[{"text": "河"}, {"text": ' + "[" * depth + "]" * depth + '}, {"text": "湖"}]'
+        found = items(written(tmp_path, "a.json", array))
+        assert [getattr(item, "reason", "") for item in found] == ["", "malformed_json"]
+        lines = items(written(tmp_path, "a.jsonl", '{"text": "河", "more": ' + "[" * depth + "]" * depth + "}\n"))
+        assert [getattr(item, "reason", "") for item in lines] in ([""], ["malformed_json"])
+
+
+def test_a_long_line_that_begins_with_blanks_is_told(tmp_path: Path) -> None:
+    long = " " * 300 + '{"text": "' + "x" * MAX_LINE + '"}\n'
+    for name in ("a.jsonl", "a.txt"):
+        (found,) = items(written(tmp_path, name, long))
+        assert isinstance(found, Reject) and found.reason == "line_too_long"
+
+
+@pytest.mark.parametrize("packer", [gzip.compress, lambda data: pyarrow.compress(data, codec="zstd", asbytes=True)])
+def test_a_torn_whole_text_is_told(tmp_path: Path, packer: Callable[[bytes], bytes]) -> None:
+    packed = packer("河水。".encode() * 9000)
+    name = "a.txt.gz" if packer is gzip.compress else "a.txt.zst"
+    (found,) = read(written(tmp_path, name, packed[: len(packed) // 2]), name, USUAL, whole_txt=True)
+    assert isinstance(found, Reject) and (found.origin, found.reason) == (name, "undecodable")
+
+
+def test_parquet_values_that_python_cannot_hold(tmp_path: Path) -> None:
+    times = pyarrow.array([2**62], pyarrow.timestamp("us"))
+    parquet.write_table(pyarrow.table({"text": ["河"], "when": times}), tmp_path / "a.parquet")
+    (found,) = items(tmp_path / "a.parquet")
+    assert isinstance(found, Reject) and (found.origin, found.reason) == ("a.parquet:1", "malformed_parquet")

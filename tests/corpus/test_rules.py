@@ -33,6 +33,11 @@ def frame(texts: list[str]) -> pl.DataFrame:
     )
 
 
+def looked_at_all(texts: list[str]) -> pl.DataFrame:
+    """What the rules look at, of texts without private data."""
+    return features(frame(texts).with_columns(masked="text", unwanted=pl.lit([], dtype=pl.List(pl.String))))
+
+
 def reasons(texts: list[str], **values: object) -> dict[str, str]:
     """Id -> why it is dropped."""
     done = cleaned(frame(texts), changed(PARAMS.clean, **values), count_chars)
@@ -56,7 +61,7 @@ def test_any_text_is_kept_or_has_a_reason(texts: list[str], languages: list[str]
 @given(st.lists(ANY, max_size=6), st.sampled_from(SHARES))
 def test_a_wider_limit_drops_no_more(texts: list[str], name: str) -> None:
     """Whatever the threshold, the rule itself keeps all that it kept under a stricter one."""
-    looked_at = features(frame(texts)).with_columns(unwanted=pl.lit([], dtype=pl.List(pl.String)))
+    looked_at = looked_at_all(texts)
     dropped = []
     for limit in (0.0, 0.1, 0.5, 1.0):
         checks = rules(changed(PARAMS.clean, **{name: limit}))
@@ -70,7 +75,7 @@ def test_a_wider_limit_drops_no_more(texts: list[str], name: str) -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.lists(ANY, max_size=4))
 def test_the_first_broken_rule_is_named(texts: list[str]) -> None:
-    looked_at = features(frame(texts)).with_columns(unwanted=pl.lit([], dtype=pl.List(pl.String)))
+    looked_at = looked_at_all(texts)
     checks = rules(PARAMS.clean)
     named = dict(split_by_rules(looked_at, checks).dropped.select("id", "reason").iter_rows())
     for row, key in enumerate(looked_at["id"]):

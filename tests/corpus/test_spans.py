@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def test_ranges_are_whole_lines_and_miss_nothing(
     ranges = [span.within for span in found if span.within]
     assert b"".join(content[part.start : part.end] for part in ranges) == content
     for part in ranges:
-        assert part.first == content[: part.start].count(b"\n") + 1
+        assert part.first == len(re.findall(rb"\r\n|\r|\n", content[: part.start])) + 1
         assert part.end == len(content) or content[part.end - 1 : part.end] == b"\n"
 
 

@@ -22,6 +22,14 @@ def test_nothing_is_cut_without_need(size: int) -> None:
     assert list(in_pieces(whole, size)) == [whole]
 
 
+def test_markup_and_code_are_not_cut_in_half() -> None:
+    hidden = "<!-- " + "藏起来的广告。" * 30 + " -->"
+    pieces = [piece.text for piece in in_pieces(Record("a:1", hidden + "\n\n".join([SENTENCE] * 3), ""), 70)]
+    assert pieces == [SENTENCE] * 3
+    code = "```\nfor line in lines:\n\n    print(line)\n```"
+    assert split_text(f"{SENTENCE}\n\n{code}\n\n{SENTENCE}", 70) == [SENTENCE, code, SENTENCE]
+
+
 def test_a_sentence_stays_whole() -> None:
     assert split_text("河水。" * 4, 7) == ["河水。河水。"] * 2
     assert split_text("她说：“河水流走了。”然后离开。", 10) == ["她说：“河水流走了。”", "然后离开。"]

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def calls(log: Path) -> list[int]:
 def test_parts_come_in_order_and_each_piece_is_computed_once(tmp_path: Path, numbers: tuple[int, ...]) -> None:
     log = tmp_path / "log"
     parts = run(tmp_path, numbers, partial(double, log))
-    assert [part.facts() for part in parts] == [{"number": number} for number in numbers]
+    assert [part.facts()["number"] for part in parts] == list(numbers)
     tables = [pl.read_parquet(table)["value"].to_list() for part in parts for table in part.tables("rows")]
     assert tables == [[value] for number in numbers for value in (2 * number, 2 * number + 1)]
     assert parts[0].tables("none") == [], "an empty table is left out"
@@ -111,6 +112,28 @@ def test_killing_the_main_process_costs_only_what_was_under_way(tmp_path: Path) 
     parts = run(tmp_path, tuple(range(20)), partial(double, log))
     assert [part.facts()["number"] for part in parts] == list(range(20))
     assert len(calls(log)) - before == 20 - done
+
+
+@pytest.mark.parametrize("damage", ["cut", "facts", "gone"])
+def test_a_damaged_part_is_computed_again(tmp_path: Path, damage: str) -> None:
+    (part,) = run(tmp_path, (1,), partial(double, tmp_path / "log"))
+    table = part.tables("rows")[0]
+    if damage == "cut":
+        table.write_bytes(table.read_bytes()[:-5])
+    elif damage == "facts":
+        (part.folder / "facts.json").write_text("")
+    else:
+        table.unlink()
+    (part,) = run(tmp_path, (1,), partial(double, tmp_path / "log"))
+    assert [pl.read_parquet(table)["value"].item() for table in part.tables("rows")] == [2, 3]
+    assert calls(tmp_path / "log") == [1, 1]
+
+
+def test_two_runs_at_once_make_one_part(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: run(tmp_path, (1,), partial(double, tmp_path / "log")), range(20)))
+    assert len({part.folder for parts in found for part in parts}) == 1
+    assert found[0][0].facts()["number"] == 1
 
 
 def test_parts_that_nobody_used_for_long_are_deleted(tmp_path: Path) -> None:
