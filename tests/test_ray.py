@@ -17,11 +17,11 @@ from tests.ray_cluster import run_stages
 
 pytest.importorskip("ray")
 
-FILES, ROWS = 24, 400
+FILES, ROWS = 12, 1_200
 
 
 def make_raw(folder: Path) -> Path:
-    """Files of some 64 kB and more, so that each is a piece of its own; a third of the texts come twice."""
+    """Files of more than half a megabyte, so that each is a piece of its own; a third of the texts come twice."""
     source = random.Random(11)
     (folder / "data" / "raw").mkdir(parents=True)
     (folder / "data" / "eval").mkdir()
