@@ -6,15 +6,13 @@ runs dedup and decontaminate on them as stages of a project of their own, each i
 
 import json
 import random
-import resource
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import polars as pl
 from corpus import read
+from memory import measured
 
 from kun.config import load_params
 from kun.corpus.decontaminate import decontaminate
@@ -23,7 +21,6 @@ from kun.corpus.text import text_id
 from kun.project import Project
 from kun.schemas import CLEAN
 from kun.tables.shards import ROWS_PER_SHARD, shards, write_dataset
-from kun.work.executors import cores
 
 EVAL_ITEMS = 10_000
 LEAKS = 200
@@ -57,23 +54,11 @@ def grown(texts: list[str], rows: int, seed: int) -> pl.DataFrame:
     ).select(list(CLEAN))
 
 
-def measured(folder: Path, stage: str) -> tuple[float, float, dict[str, int]]:
-    """Seconds, peak GB and counts of a stage in a process of its own."""
-    start = time.perf_counter()
-    subprocess.run([sys.executable, __file__, "--stage", stage, str(folder)], check=True)
-    seconds = time.perf_counter() - start
-    told = json.loads((folder / "peak.json").read_text())
-    return seconds, told["gigabytes"], told["counts"]
-
-
 def run_stage(stage: str, folder: Path) -> None:
     """One stage on `folder`, with the defaults of params.yaml."""
     params, project = load_params(), Project(folder)
     counts = dedup(project, params.dedup) if stage == "dedup" else decontaminate(project, params.decontaminate)
-    own, worker = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    peak = (own + cores() * worker) / 2**20  # at most: they need not have peaked together
-    facts = {key: value for key, value in counts.items() if isinstance(value, int)}
-    (folder / "peak.json").write_text(json.dumps({"gigabytes": peak, "counts": facts}))
+    print(json.dumps({key: value for key, value in counts.items() if isinstance(value, int)}))
 
 
 def plant_evals(project: Project, texts: list[str], seed: int) -> None:
@@ -97,12 +82,12 @@ def main(folder: Path, sizes: list[int]) -> None:
         with tempfile.TemporaryDirectory() as place:
             project = Project(Path(place))
             write_dataset(project.dataset("cleaned"), grown(texts, rows, 1), CLEAN)
-            tell(rows, "dedup", *measured(project.root, "dedup"))
+            tell(rows, "dedup", *measured(__file__, "dedup", project.root))
             new = grown(texts, len(texts) + rows // 100, 2).tail(rows // 100)
             write_dataset(project.dataset("cleaned"), [*shards(project.dataset("cleaned")), new], CLEAN)
-            tell(rows, "dedup, 1% of new rows", *measured(project.root, "dedup"))
+            tell(rows, "dedup, 1% of new rows", *measured(__file__, "dedup", project.root))
             plant_evals(project, texts, 3)
-            tell(rows, f"decontaminate, {EVAL_ITEMS} items", *measured(project.root, "decontaminate"))
+            tell(rows, f"decontaminate, {EVAL_ITEMS} items", *measured(__file__, "decontaminate", project.root))
     print(f"\n{ROWS_PER_SHARD} rows a shard")
 
 

@@ -6,15 +6,13 @@
 """
 
 import json
-import subprocess
 import sys
 import tempfile
-import time
 from itertools import count, cycle
 from pathlib import Path
 
-import psutil
 from corpus import read
+from memory import measured
 
 from kun.config import load_params
 from kun.corpus.clean import TokenCounter, clean
@@ -22,7 +20,6 @@ from kun.corpus.ingest import ingest
 from kun.project import Project
 
 FILE_BYTES = 10**9
-EVERY = 0.2  # seconds between two looks at the memory
 
 
 def write_corpus(folder: Path, texts: list[str], n_bytes: int) -> None:
@@ -54,31 +51,6 @@ def run_stage(stage: str, folder: Path) -> None:
     print(json.dumps({key: counts[key] for key in ("rows_in", "kept")}))
 
 
-def measured(stage: str, folder: Path) -> tuple[float, float, dict[str, int]]:
-    """Seconds, GB of all processes at their most, and counts of a stage."""
-    start = time.perf_counter()
-    command = [sys.executable, __file__, "--stage", stage, str(folder)]
-    process = psutil.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    peak = 0
-    while process.poll() is None:
-        peak = max(peak, _memory(process))
-        time.sleep(EVERY)
-    seconds = time.perf_counter() - start
-    assert process.returncode == 0, f"{stage} failed"
-    return seconds, peak / 1e9, json.loads(process.stdout.read())
-
-
-def _memory(process: psutil.Process) -> int:
-    """Bytes of the process and its children; pages that they share count once for each."""
-    total = 0
-    for one in (process, *process.children(recursive=True)):
-        try:
-            total += one.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
-    return total
-
-
 def main(source: Path, gigabytes: float) -> None:
     """A line for each stage, cold and after one more file."""
     texts = read(source)
@@ -90,7 +62,7 @@ def main(source: Path, gigabytes: float) -> None:
         print(f"{'stage':<26}{'seconds':>9}{'MB/s':>7}{'GB':>6}  counts", flush=True)
         for more in ("", ", 200 texts more"):
             for stage in ("ingest", "clean"):
-                seconds, memory, counts = measured(stage, project.root)
+                seconds, memory, counts = measured(__file__, stage, project.root)
                 speed = gigabytes * 1000 / seconds
                 print(f"{stage + more:<26}{seconds:>9.1f}{speed:>7.1f}{memory:>6.1f}  {counts}", flush=True)
             new = "".join(json.dumps({"text": f"{text}新的。"}) + "\n" for text in texts[:200])

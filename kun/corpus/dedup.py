@@ -121,14 +121,12 @@ def _signatures(signed: Sequence[Part], places: NDArray[np.int64], rows: int, bi
 
 def _letters(rows: pl.DataFrame, texts: Sequence[Path]) -> list[str]:
     """Of rows (shard, row), in their order; reads each shard once."""
-    found = rows.with_row_index("wanted").with_columns(letters=pl.lit(None, pl.String))
-    pieces = [found.clear()]
-    for own in found.partition_by("shard"):
-        text = pl.read_parquet(texts[own["shard"][0]], columns=["text"])["text"]
-        pieces.append(
-            own.with_columns(letters=pl.Series(comparable(text.gather(own["row"]).to_list()), dtype=pl.String))
-        )
-    return pl.concat(pieces).sort("wanted")["letters"].to_list()
+    found = [""] * rows.height
+    for own in rows.with_row_index("wanted").partition_by("shard"):
+        text = pl.read_parquet(texts[own["shard"][0]], columns=["text"])["text"].gather(own["row"])
+        for wanted, letters in zip(own["wanted"], comparable(text.to_list()), strict=True):
+            found[wanted] = letters
+    return found
 
 
 def _without(piece: Piece, gone: pl.DataFrame) -> Piece:
