@@ -164,12 +164,18 @@ def _source_files() -> list[str]:
         text=True,
         check=True,
     ).stdout.split("\0")
-    wanted = ("kun/", "expectations/", "configs/", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", ".dvc/config")
-    return [
-        name
-        for name in listed
-        if name.startswith((*wanted, "data/raw/", "data/seed/", "data/eval/")) and (ROOT / name).is_file()
-    ]
+    settings = (
+        "kun/",
+        "expectations/",
+        "configs/",
+        "dvc.yaml",
+        "params.yaml",
+        ".dvcignore",
+        ".gitignore",
+        ".dvc/config",
+    )
+    inputs = ("data/raw/", "data/seed/", "data/eval/", "data/unsafe/", "models/kenlm/")
+    return [name for name in listed if name.startswith((*settings, *inputs)) and (ROOT / name).is_file()]
 
 
 def _write_small_data(data: Path) -> None:

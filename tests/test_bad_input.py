@@ -35,6 +35,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_base: Path) ->
     """An empty project that stands in its folder, with the tiny model in its parameters."""
     shutil.copy(ROOT / "params.yaml", tmp_path)
     shutil.copytree(ROOT / "expectations", tmp_path / "expectations")
+    (tmp_path / "data" / "unsafe").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     set_params(**TINY, **{"model.base": str(tiny_base)})
@@ -221,7 +222,7 @@ def test_a_broken_evaluation_set_is_refused_by_file_and_line(pinned: Project) ->
         (lambda p: p["dedup"].pop("shingle"), ("`dedup.shingle` is missing",)),
         (lambda p: p["dedup"].update(shingle="five"), ("`dedup.shingle` must be of type int, not 'five'",)),
         (lambda p: p["dedup"].update(shingle=None), ("`dedup.shingle` must be of type int, not None",)),
-        (lambda p: p["dedup"].update(shingle=0), ("`dedup.shingle` is 0, but must be at least 1",)),
+        (lambda p: p["dedup"].update(shingle=0), ("`dedup.shingle` is 0, but must be between 1 and 64",)),
         (lambda p: p["dedup"].update(threshold=1.8), ("`dedup.threshold` is 1.8, but must be between 0.3 and 1",)),
         (lambda p: p["judge"].update(mode="verdikt"), ("`judge.mode`", "did you mean `verdict`?")),
         (lambda p: p["judge"].update(threshold=0.1, floor=0.3), ("judge: threshold 0.1 is below floor 0.3",)),

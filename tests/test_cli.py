@@ -100,10 +100,13 @@ def test_a_limit_takes_finished_rows_from_scratch(copy: Copy) -> None:
 # What commands say
 
 
-def test_a_stage_tells_rows_and_reasons_on_stderr_in_one_line(copy: Copy) -> None:
+def test_a_stage_tells_what_was_known_and_rows_and_reasons_on_stderr(copy: Copy) -> None:
     result = kun("ingest")
     assert result.stdout == ""
-    assert result.stderr == "ingest: 50 in, 48 kept (undecodable 2)\n"
+    assert result.stderr.splitlines() == [
+        "ingest: 22 kB are already computed, 0 to do",
+        "ingest: 50 in, 48 kept (undecodable 2)",
+    ]
 
 
 def test_summary_prints_the_funnel_on_stdout(copy: Copy) -> None:

@@ -41,7 +41,7 @@ def on_cluster(folder: Path, nodes: int, *options: str) -> str:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         env=os.environ | {"PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"},
         check=False,
     )

@@ -60,10 +60,10 @@ def clean(project: Project, params: Clean, tokens: TokenCounter, executor: Execu
 
     Tokens are counted once, and only for texts that passed every other rule.
     """
+    shards = shard_pieces(project.dataset("ingested"))
     unsafe = unsafe_words(project.root / params.unsafe_words)
     recogniser = recogniser_key(params.ner) if params.ner else ""
     settings = asdict(params) | {"code": code_key(), "unsafe": unsafe, "tokens": tokens.name, "recogniser": recogniser}
-    shards = shard_pieces(project.dataset("ingested"))
     common = boilerplate_of(project.scratch, shards, params.boilerplate_docs, executor)
     pieces = [
         Piece(content_key([shard.key, lines.rows()]), (shard.payload, lines), shard.size)

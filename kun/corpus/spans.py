@@ -64,7 +64,7 @@ def _piece(spans: Mapping[Span, str]) -> Piece:
     """Keyed by names, places and contents; its size is in kB."""
     key = content_key([[span.name, span.within and span.within.first, key] for span, key in spans.items()])
     n_bytes = sum(span.within.end - span.within.start if span.within else span.path.stat().st_size for span in spans)
-    return Piece(key, list(spans), n_bytes / 1000)
+    return Piece(key, list(spans), max(n_bytes / 1000, 1))
 
 
 def _is_cut(path: Path) -> bool:

@@ -4,6 +4,7 @@ import sys
 import time
 
 PLAIN_SECONDS = 15.0
+QUICK_SECONDS = 2.0
 
 
 class Progress:
@@ -29,10 +30,12 @@ class Progress:
             self._tell(now)
 
     def end(self) -> None:
-        """Note that the last batch, of whichever process, is finished."""
-        self._tell(time.monotonic())
-        if self._terminal:
-            print(file=sys.stderr)
+        """Note that the last work, of whichever process, is finished; of what was quick nothing is told."""
+        now = time.monotonic()
+        if self._terminal or now - self._start >= QUICK_SECONDS:
+            self._tell(now)
+            if self._terminal:
+                print(file=sys.stderr)
 
     def _tell(self, now: float) -> None:
         self._last = now

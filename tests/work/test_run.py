@@ -217,8 +217,9 @@ def test_throughput_lies_beside_the_results(tmp_path: Path) -> None:
 
 
 def test_progress_names_the_stage_the_rows_and_what_was_reused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("kun.work.progress.QUICK_SECONDS", 0)
     run(tmp_path, Machine(), PAYLOADS[:8])
     run(tmp_path, Machine(), PAYLOADS)
     told = capsys.readouterr()
