@@ -56,7 +56,7 @@ def trim_instruction(instruction: str) -> str | None:
     if not repeated:
         return instruction
     longest = max(repeated, key=len)
-    return longest if instruction.startswith(longest) else None
+    return longest.strip() if instruction.startswith(longest) else None
 
 
 def with_features(rows: pl.DataFrame, evals: EvalGrams) -> pl.DataFrame:
