@@ -3,7 +3,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kun.backtranslate.pairs import pairs, rules, trim_answer, trim_instruction, with_features
@@ -135,6 +135,7 @@ def test_trimmed_instructions(before: str, after: str | None) -> None:
     assert trim_instruction(before) == after
 
 
+@example("。 \n。 \n。")
 @given(st.text("介绍河水。 \n", max_size=40))
 def test_a_trimmed_instruction_is_a_part_of_the_one_that_the_model_answered(instruction: str) -> None:
     """So that acceptance check 5 holds for the record too: what is stored stands in the prompt."""
