@@ -75,6 +75,9 @@ class Scorer(Protocol):
         beginning of a document.
         """
 
+    def embeddings(self, texts: Sequence[str]) -> list[list[float]]:
+        """Mean of the last hidden states over each text's tokens, `[len(texts)][hidden]`, neither centred nor scaled."""
+
 
 class Model(Generator, Scorer, Protocol):
     """A backend that can do both."""

@@ -1,5 +1,6 @@
 """A key/value cache with room to grow: a step of decoding writes its own tokens and copies nothing."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -55,3 +56,11 @@ class GrowingLayer(DynamicLayer):
 def growing_cache() -> Cache:
     """An empty cache for any model; sliding windows are left to the attention masks."""
     return Cache(layer_class_to_replicate=GrowingLayer)
+
+
+def repeated(cache: Cache, rows: int) -> Cache:
+    """A cache of `rows` rows that all begin with the one row of `cache`, which stays as it is."""
+    several = copy.copy(cache)
+    several.layers = [copy.copy(layer) for layer in cache.layers]
+    several.batch_repeat_interleave(rows)
+    return several

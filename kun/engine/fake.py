@@ -44,6 +44,10 @@ class FakeModel:
             for (context, text), n in zip(pairs, counts, strict=True)
         ]
 
+    def embeddings(self, texts: Sequence[str]) -> list[list[float]]:
+        """Sixteen numbers between -1 and 1, equal for equal texts only."""
+        return [[byte / 127.5 - 1 for byte in _digest(text)] for text in texts]
+
 
 def _digest(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=16).digest()

@@ -15,7 +15,7 @@ from transformers.utils import logging
 
 from kun import processes
 from kun.engine.base import Completion, Sampling, TokenLoss
-from kun.engine.cache import growing_cache
+from kun.engine.cache import growing_cache, repeated
 from kun.engine.head import likeliest, logits_of
 from kun.engine.tokens import TokenizerFile
 from kun.errors import ModelError, OutOfMemory
@@ -61,6 +61,7 @@ class HFModel:
         self._ends = torch.tensor(_end_ids(self.model, tokens, end_token), device=self.device)
         self._body = self.model.base_model  # hidden states only: the head is applied where it is needed
         self._head = self.model.get_output_embeddings().weight
+        self._prefix: tuple[tuple[int, ...], Cache] | None = None
 
     def chat(self, message: str) -> str:
         """Render one user turn."""
@@ -120,7 +121,7 @@ class HFModel:
         stems = list(dict.fromkeys(tuple(tail[:-1]) for tail in tails))
         rows = [[*head[shared:], *stem] for head in heads for stem in stems]
         counts = [len(stem) + 1 for _ in heads for stem in stems]
-        cache = self._prefix_cache(heads[0][:shared], len(rows))
+        cache = self._prefix_cache(tuple(heads[0][:shared]), len(rows))
         states = self._last_states(rows, counts, cache, shared)
         places = [stems.index(tuple(tail[:-1])) for tail in tails]
         wanted = [states[start + place] for start in range(0, len(rows), len(stems)) for place in places]
@@ -145,19 +146,33 @@ class HFModel:
         sums = self._summed_losses(states, predicted)
         return [TokenLoss(total, len(tail)) for total, tail in zip(sums, predicted, strict=True)]
 
+    @_fits_or_says_so
+    @torch.inference_mode()
+    def embeddings(self, texts: Sequence[str]) -> list[list[float]]:
+        """Mean hidden state of each text's tokens, computed as at the beginning of a document.
+
+        The beginning token itself does not count: it has the same large state in every text, so that short texts would
+        resemble each other.
+        """
+        begin = self.model.config.bos_token_id
+        heads = [] if begin is None else [begin]
+        encoded = self.tokens.encode(texts)
+        states = self._last_states([[*heads, *row] for row in encoded], [len(row) for row in encoded], None, 0)
+        return [state.float().mean(0).tolist() for state in states]
+
     def _completion(self, ids: list[int], reason: str) -> Completion:
         text = self.tokens.decode(ids).strip()
         return Completion(text, reason if text else "empty", len(ids))
 
-    def _prefix_cache(self, prefix: list[int], rows: int) -> Cache | None:
-        """Keys and values of a prefix, repeated for each row."""
+    def _prefix_cache(self, prefix: tuple[int, ...], rows: int) -> Cache | None:
+        """Keys and values of a prefix, repeated for each row; the last prefix is kept, for all batches share a rubric."""
         if not prefix:
             return None
-        cache = growing_cache()
-        ids = torch.tensor([prefix], device=self.device)
-        self._body(input_ids=ids, past_key_values=cache, use_cache=True)
-        cache.batch_repeat_interleave(rows)
-        return cache
+        if self._prefix is None or self._prefix[0] != prefix:
+            cache = growing_cache()
+            self._body(input_ids=torch.tensor([prefix], device=self.device), past_key_values=cache, use_cache=True)
+            self._prefix = (prefix, cache)
+        return repeated(self._prefix[1], rows)
 
     def _last_states(
         self, rows: list[list[int]], counts: list[int], cache: Cache | None, shared: int

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers.cache_utils import DynamicLayer
 
-from kun.engine.cache import ROOM, GrowingLayer, growing_cache
+from kun.engine.cache import ROOM, GrowingLayer, growing_cache, repeated
 
 STEPS = st.lists(
     st.one_of(
@@ -53,3 +53,14 @@ def test_a_step_within_the_room_copies_nothing() -> None:
         assert more.data_ptr() == keys.data_ptr()
     full, _ = cache.update(torch.randn(2, 1, 1, 4), torch.randn(2, 1, 1, 4), 0)
     assert full.data_ptr() != keys.data_ptr() and torch.equal(full[:, :, :8], keys)
+
+
+def test_a_repeated_cache_leaves_the_first_as_it_was() -> None:
+    cache = growing_cache()
+    keys, values = (states.clone() for states in cache.update(torch.randn(1, 1, 7, 4), torch.randn(1, 1, 7, 4), 0))
+    several = repeated(cache, 3)
+    several.update(torch.randn(3, 1, 2, 4), torch.randn(3, 1, 2, 4), 0)
+    assert several.layers[0].keys.shape == (3, 1, 9, 4)
+    assert all(torch.equal(row[:, :7], keys[0]) for row in several.layers[0].keys)
+    assert torch.equal(cache.layers[0].keys, keys) and torch.equal(cache.layers[0].values, values)
+    assert cache.get_seq_length() == 7

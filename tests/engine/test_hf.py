@@ -108,6 +108,27 @@ def test_losses_equal_a_naive_forward(model: HFModel) -> None:
     assert alone == pytest.approx([loss.total for loss in losses], abs=1e-3)
 
 
+def test_a_kept_rubric_is_used_again_and_changes_nothing(llama: HFModel) -> None:
+    """Every later batch finds the prefix of the first; another prefix takes its place."""
+    prompts = judged(llama)
+    first = llama.choices(prompts, [GOOD, BAD])
+    kept = llama._prefix
+    assert llama.choices(prompts, [GOOD, BAD]) == first
+    assert llama._prefix is kept, "computed once"
+    llama.choices(["河水流过", "河水上涨"], [GOOD, BAD])
+    assert llama._prefix is not kept
+    assert llama.choices(prompts, [GOOD, BAD]) == first
+
+
+def test_embeddings_are_the_mean_of_the_states_of_the_text_alone(model: HFModel) -> None:
+    """One row, no padding, the states of the model's own forward, and nothing of the beginning token."""
+    with torch.inference_mode():
+        for message, vector in zip(MESSAGES, model.embeddings(MESSAGES), strict=True):
+            ids = torch.tensor([[model.model.config.bos_token_id, *model.tokens.encode([message])[0]]])
+            states = model.model.base_model(input_ids=ids).last_hidden_state[0, 1:]
+            assert vector == pytest.approx(states.mean(0).tolist(), rel=1e-4, abs=1e-5)
+
+
 def test_without_a_beginning_token_the_first_token_has_no_loss(tiny_base: Path) -> None:
     model = HFModel(tiny_base, tokens_of(tiny_base), END, dtype="float32")
     model.model.config.bos_token_id = None
