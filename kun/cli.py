@@ -140,11 +140,11 @@ def perplexity() -> None:
 @_stage("corpus")
 @_limited
 def corpus(limit: int | None) -> None:
-    """Keep the texts inside the perplexity band."""
-    from kun.corpus.perplexity import corpus
+    """Keep the texts inside the perplexity band, each meaning once."""
+    from kun.corpus.corpus import corpus
 
     project, params = _open()
-    _tell(corpus(project, _with_limit(params.corpus, limit)))
+    _tell(corpus(project, _with_limit(params.corpus, limit), params.engine))
 
 
 @_stage("seeds")

@@ -208,6 +208,9 @@ class Corpus:
     high_percentile: Share
     min_rows: Count
     """Sources with fewer rows than this keep all: a percentile of few rows says nothing."""
+    semantic_threshold: Share
+    """Cosine of embeddings by the base model, what all texts have in common taken out, from which a text says the same as an
+    earlier one in the band and goes; 0: off."""
     limit: Count
     """Texts that go on, a fair sample; 0: all."""
     weights: dict[str, Annotated[float, 0.001, 1000]]

@@ -32,7 +32,7 @@ CHECKED: dict[str, str] = ITEMS["check"]
 VERBS = list(main.commands)
 
 NO_STAGES = ("doctor", "summary")
-MODEL_STAGES = ("perplexity", "train", "evaluate", "label", "judge", "polish")
+MODEL_STAGES = ("perplexity", "corpus", "train", "evaluate", "label", "judge", "polish")
 SHARED_SECTIONS = ("model", "engine")
 NOT_IN_RESULTS = {"launch", "executor", "engine.batch_tokens", "engine.max_rows", "engine.max_failed_share"}
 """How work is done, not what comes out: a change must not run anything again."""
@@ -369,7 +369,12 @@ def test_a_dependency_is_explained(name: str) -> None:
 
 def test_what_is_imported_is_declared() -> None:
     """Under the name of the distribution; the first three come with what is declared, opencc is asked for when used."""
-    spelled = {"yaml": "pyyaml", "great_expectations": "great-expectations", "fasttext": "fasttext-predict"}
+    spelled = {
+        "yaml": "pyyaml",
+        "great_expectations": "great-expectations",
+        "fasttext": "fasttext-predict",
+        "sklearn": "scikit-learn",
+    }
     roots = {found.module.split(".")[0] for found in imports()} - set(sys.stdlib_module_names) - {"kun"}
     assert {spelled.get(root, root) for root in roots} - declared() <= {
         "pandas",

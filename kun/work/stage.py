@@ -18,6 +18,7 @@ VERSION = 3  # part of every key: raise it when the engine's code changes what i
 
 COMPLETION = {"text": pl.String, "finish": pl.String, "n_new": pl.Int64}
 CHOICES = {"log_probabilities": pl.List(pl.Float64)}
+EMBEDDING = {"embedding": pl.List(pl.Float32)}
 LOSSES = {"total": pl.Float64, "n_tokens": pl.Int64}
 
 
@@ -62,6 +63,14 @@ class ModelStage:
 
         costs = [n + 1 for n in self.tokens.count([context + text for context, text in pairs])]
         return self._run({"call": "losses"}, LOSSES, compute, [list(pair) for pair in pairs], costs)
+
+    def embeddings(self, texts: Sequence[str]) -> pl.DataFrame | None:
+        """Rows (embedding: mean of the hidden states over the text's tokens)."""
+
+        def compute(batch: Sequence[Any]) -> list[dict[str, Any]]:
+            return [{"embedding": vector} for vector in self.model().embeddings(batch)]
+
+        return self._run({"call": "embeddings"}, EMBEDDING, compute, texts, [n + 1 for n in self.tokens.count(texts)])
 
     def model(self) -> Model:
         """The loaded model."""

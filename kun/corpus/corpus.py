@@ -1,0 +1,86 @@
+"""Which texts go to the models: those in the perplexity band of their source, each meaning once, a fair sample of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from kun import processes
+from kun.corpus.meaning import same_meaning
+from kun.corpus.text import by_source
+from kun.params import Corpus, Engine
+from kun.project import Project
+from kun.tables.ledger import close_stage, rejects
+from kun.tables.rules import Rule, split_by_rules
+from kun.tables.shards import read_dataset
+from kun.work.stage import ModelStage, split_finished
+
+STAGE = "corpus"
+
+
+def corpus(project: Project, params: Corpus, engine: Engine) -> dict[str, Any] | None:
+    """Choose among the scored texts; data/corpus. None on helper ranks, which only help to embed."""
+    texts = read_dataset(project.dataset("decontaminated"))
+    scores = read_dataset(project.dataset("perplexity"), ["id", "ppl"])
+    scored = texts.join(scores, on="id", how="left", maintain_order="left")
+    band = split_by_rules(scored, band_rules(params))
+    different, rejected = band.kept, [rejects(band.dropped, STAGE)]
+    if params.semantic_threshold:
+        told = _each_meaning_once(project, params.semantic_threshold, engine, band.kept)
+        if told is None:
+            return None
+        different, again = told
+        rejected += again
+    if processes.rank() != 0:
+        return None
+    sample = split_by_rules(different, limit_rule(params))
+    return close_stage(project, STAGE, STAGE, texts.height, sample.kept, [*rejected, rejects(sample.dropped, STAGE)])
+
+
+def band_rules(params: Corpus) -> dict[str, Rule]:
+    """Percentiles per source, because 10 is low for news and high for recipes."""
+    enough = pl.len().over("source") >= params.min_rows
+    low = pl.col("ppl").quantile(params.low_percentile).over("source")
+    high = pl.col("ppl").quantile(params.high_percentile).over("source")
+    return {
+        "perplexity_unknown": Rule(pl.col("ppl").is_not_null(), pl.lit("")),
+        "perplexity_low": Rule((pl.col("ppl") >= low) | ~enough, pl.col("ppl").round(2), params.low_percentile),
+        "perplexity_high": Rule((pl.col("ppl") <= high) | ~enough, pl.col("ppl").round(2), params.high_percentile),
+    }
+
+
+def limit_rule(params: Corpus) -> dict[str, Rule]:
+    """The first `limit` texts in the order of their turns; no rule when there is no limit."""
+    place = _turn(params.weights).rank("ordinal")
+    return {"limit": Rule(place <= params.limit, place, params.limit)} if params.limit else {}
+
+
+def _turn(weights: Mapping[str, float]) -> pl.Expr:
+    """When a text is drawn: an exponential waiting time with the weight as its rate, fixed by the id, a hash.
+
+    The first N of these are a weighted sample without replacement (Efraimidis and Spirakis 2006); with equal weights it
+    is the order of the ids. 52 bits of an id: what a float tells apart below 1.
+    """
+    drawn = pl.col("id").str.head(13).str.to_integer(base=16) / 2**52
+    return -(1 - drawn).log() / by_source(weights, 1.0, pl.Float64)
+
+
+def _each_meaning_once(
+    project: Project, threshold: float, engine: Engine, texts: pl.DataFrame
+) -> tuple[pl.DataFrame, list[pl.DataFrame]] | None:
+    """Texts of which no earlier one says the same, and the ledger of the others; None on helper ranks."""
+    vectors = ModelStage(project, STAGE, engine, adapter=None).embeddings(texts["text"].to_list())
+    if vectors is None:
+        return None
+    embedded, failed = split_finished(texts, vectors)
+    ids = embedded["id"]
+    hidden = len(embedded["embedding"][0]) if embedded.height else 0
+    twins = same_meaning(embedded["embedding"].list.to_array(hidden).to_numpy(), threshold)
+    places = [twin.row for twin in twins]
+    again = embedded[places].with_columns(
+        reason=pl.lit("semantic_duplicate"),
+        value=pl.Series([f"cosine {twin.similarity:.3f} with {ids[twin.kept]}" for twin in twins], dtype=pl.String),
+        threshold=pl.lit(str(threshold)),
+    )
+    kept = embedded.drop("embedding").filter(~pl.int_range(pl.len()).is_in(places))
+    return kept, [rejects(again, STAGE), rejects(failed, STAGE, status="failed")]
