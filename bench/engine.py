@@ -1,90 +1,231 @@
-"""Engine against the plain way of doing the same with transformers, on the pinned base model and the sample corpus."""
+"""The engine against the plain ways of doing the same with transformers, and beside llama.cpp: judge, score, generate.
 
+`python bench/engine.py [--project FOLDER] [--only judge,score,generate] [--rounds 3]`, in the project's folder after `make run`.
+The rows are the project's own; every contender works on the same ones, slow ones on every k-th of them. What counts is
+useful tokens a second: those of prompts and texts, without padding, whoever computes what and how often; of
+generation the new ones. With `--model FOLDER` (a project where `kun base` has run) another base model does the same work.
+"""
+
+import argparse
+import json
 import statistics
+import subprocess
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
+from transformers import AutoTokenizer, ContinuousBatchingConfig, GenerationConfig, pipeline
 
 from kun.backtranslate.judge import BAD, GOOD, judge_prompt
 from kun.backtranslate.label import label_prompt
 from kun.config import load_params
 from kun.engine.base import Sampling
+from kun.engine.head import logits_of
 from kun.engine.hf import HFModel
 from kun.models import load_tokens, locate, read_base
 from kun.project import Project
 from kun.tables.shards import read_dataset
+from kun.work.plan import make_batches
 
-ROWS, NEW_TOKENS, REPEATS = 16, 24, 3
+NEW, TEXT_TOKENS = 48, 192
+PARAMS = load_params()
+LLAMA = Path(".bench/llamacpp/bin/python")
 
 
-def compare(title: str, ours: Callable[[], object], theirs: Callable[[], object]) -> None:
-    """Time both in turn and print medians and the ratio."""
-    times: dict[str, list[float]] = {"ours": [], "plain": []}
-    for _ in range(REPEATS):
-        for name, run in (("ours", ours), ("plain", theirs)):
+@dataclass(frozen=True)
+class Contender:
+    """One way of doing the work."""
+
+    name: str
+    run: Callable[[list[int]], object]
+    """Does the rows with these places."""
+    step: int = 1
+    """It gets every k-th row."""
+
+
+def race(title: str, contenders: Sequence[Contender], tokens: Sequence[int], rounds: int) -> None:
+    """Run all in turn, so that a slower hour of the machine hits all; print medians and ratios to the first."""
+    rates: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+    for _ in range(rounds):
+        for contender in contenders:
+            places = list(range(0, len(tokens), contender.step))
             start = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - start)
-    mine, plain = statistics.median(times["ours"]), statistics.median(times["plain"])
-    print(f"{title:<44} {mine:8.2f} s {plain:8.2f} s {plain / mine:6.2f}x")
+            contender.run(places)
+            rates[contender.name].append(sum(tokens[place] for place in places) / (time.perf_counter() - start))
+    first = statistics.median(rates[contenders[0].name])
+    print(f"\n{title}, {len(tokens)} rows, {sum(tokens)} tokens\n{'':<58} {'rows':>5} {'tokens/s':>9} {'kun is':>8}")
+    for contender in contenders:
+        rate, rows = statistics.median(rates[contender.name]), len(range(0, len(tokens), contender.step))
+        print(f"{contender.name:<58} {rows:>5} {rate:>9.0f} {first / rate:>7.2f}x", flush=True)
+
+
+def planned(costs: Sequence[int]) -> list[list[int]]:
+    """Places of rows, in the batches that a stage would make."""
+    named = {f"{place:06d}": cost for place, cost in enumerate(costs)}
+    return [
+        [int(key) for key in batch] for batch in make_batches(named, PARAMS.engine.batch_tokens, PARAMS.engine.max_rows)
+    ]
+
+
+def left_padded(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and mask."""
+    width = max(map(len, rows))
+    ids = torch.tensor([[*[0] * (width - len(row)), *row] for row in rows])
+    return ids, torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
+
+
+def slices(places: list[int], size: int) -> list[list[int]]:
+    """Groups of neighbours."""
+    return [places[start : start + size] for start in range(0, len(places), size)]
+
+
+@torch.inference_mode()
+def judge(model: HFModel, instructions: Sequence[str], rounds: int) -> None:
+    """Two verdicts for each prompt: a rubric of some 500 tokens that all share, and an instruction."""
+    rubric = replace(PARAMS.judge, rubric="full")
+    prompts = [model.chat(judge_prompt(instruction, rubric)) for instruction in instructions]
+    ids = model.tokens.encode(prompts)
+    verdicts = [row[0] for row in model.tokens.encode([GOOD, BAD])]
+
+    def ours(places: list[int]) -> None:
+        for batch in planned([len(ids[place]) for place in places]):
+            model.choices([prompts[places[row]] for row in batch], [GOOD, BAD])
+
+    def batched(places: list[int], size: int, last_only: bool) -> None:
+        for group in slices(places, size):
+            padded, mask = left_padded([ids[place] for place in group])
+            logits = model.model(input_ids=padded, attention_mask=mask, logits_to_keep=int(last_only)).logits
+            logits[:, -1].float().log_softmax(-1)[:, verdicts]
+
+    contenders = [
+        Contender("kun: one pass for the rubric, batches by length", ours),
+        Contender("batches of 4, all logits", lambda places: batched(places, 4, False), 8),
+        Contender("batches of 16, last logits", lambda places: batched(places, 16, True), 4),
+        Contender("one by one, last logits", lambda places: batched(places, 1, True), 8),
+        Contender("one by one, all logits", lambda places: batched(places, 1, False), 8),
+    ]
+    race("Judge", contenders, [len(row) for row in ids], rounds)
+
+
+@torch.inference_mode()
+def score(model: HFModel, pairs: Sequence[tuple[str, str]], rounds: int) -> None:
+    """Losses of answers with and without their instruction, as IFD asks for them."""
+    both = [pair for instruction, answer in pairs for pair in ((model.chat(instruction), answer), ("", answer))]
+    heads = model.tokens.encode([head for head, _ in both])
+    tails = model.tokens.encode([tail for _, tail in both])
+    begin = model.model.config.bos_token_id
+    rows = [[*(head or [begin]), *tail] for head, tail in zip(heads, tails, strict=True)]
+    tokens = [len(row) for row in rows]
+
+    def ours(places: list[int]) -> None:
+        for batch in planned([tokens[place] for place in places]):
+            model.losses([both[places[row]] for row in batch])
+
+    def one_by_one(places: list[int]) -> None:
+        for place in places:
+            ids = torch.tensor([rows[place]])
+            labels = ids.clone()
+            labels[:, : -len(tails[place])] = -100
+            float(model.model(input_ids=ids, labels=labels).loss)
+
+    def ceiling(places: list[int]) -> None:
+        """The same tokens through the body as rows of one length, and the head for as many places: no padding, no loss."""
+        stream = [token for place in places for token in rows[place]]
+        length = len(stream) // len(places)
+        even = [stream[start : start + length] for start in range(0, len(stream) - length + 1, length)]
+        wanted = sum(len(tails[place]) for place in places)
+        size = max(1, PARAMS.engine.batch_tokens // length)
+        for group in slices(list(range(len(even))), min(size, PARAMS.engine.max_rows)):
+            states = model._body(
+                input_ids=torch.tensor([even[row] for row in group]), use_cache=False
+            ).last_hidden_state
+            flat = states.flatten(0, 1)[: wanted * len(group) // len(even)]
+            for part in flat.split(128):
+                logits_of(model._head, part)
+
+    contenders = [
+        Contender("kun: batches by length, head where it is needed", ours),
+        Contender("one by one, all logits", one_by_one, 8),
+        Contender("ceiling: equal lengths, no padding, no loss", ceiling),
+    ]
+    race("Score", contenders, tokens, rounds)
+
+
+@torch.inference_mode()
+def generate(model: HFModel, texts: Sequence[str], folder: Path, gguf: Path | None, rounds: int) -> None:
+    """NEW tokens behind each prompt; ends are passed over, so that all write the same number."""
+    prompts = [model.chat(label_prompt(text, PARAMS.label.lang)) for text in texts]
+    ids = model.tokens.encode(prompts)
+    model._ends = torch.tensor([], dtype=torch.long)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    piped = pipeline("text-generation", model=model.model, tokenizer=tokenizer)
+    plain = {"max_new_tokens": NEW, "min_new_tokens": NEW, "do_sample": False, "pad_token_id": 0}
+
+    def ours(places: list[int]) -> None:
+        for batch in planned([len(ids[place]) + NEW for place in places]):
+            model.generate([prompts[places[row]] for row in batch], Sampling(NEW))
+
+    def batched(places: list[int], size: int) -> None:
+        for group in slices(places, size):
+            padded, mask = left_padded([ids[place] for place in group])
+            model.model.generate(padded, attention_mask=mask, **plain)
+
+    def continuous(places: list[int]) -> None:
+        config = GenerationConfig(max_new_tokens=NEW, do_sample=False, pad_token_id=0, eos_token_id=-1)
+        room = ContinuousBatchingConfig(num_blocks=512, max_batch_tokens=512)
+        model.model.generate_batch([ids[place] for place in places], config, continuous_batching_config=room)
+
+    def by_length(places: list[int]) -> list[int]:
+        return sorted(places, key=lambda place: len(ids[place]))
+
+    contenders = [
+        Contender("kun: batches by length", ours),
+        Contender("transformers pipeline, one by one", lambda places: piped([prompts[p] for p in places], **plain), 16),
+        Contender("transformers generate, batches of 8, unsorted", lambda places: batched(places, 8), 4),
+        Contender("transformers generate, batches of 32, sorted", lambda places: batched(by_length(places), 32)),
+        Contender("transformers generate_batch (continuous batching)", continuous, 8),
+    ]
+    race("Generate", contenders, [NEW] * len(prompts), rounds)
+    if gguf is not None and LLAMA.is_file():
+        beside_llama(ids, gguf)
+
+
+def beside_llama(ids: list[list[int]], gguf: Path) -> None:
+    """llama.cpp with the same prompts and the quantised file that the base model was converted from."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(ids, file)
+        file.flush()
+        command = [str(LLAMA), "bench/peers/generate_llamacpp.py", file.name, str(gguf), str(NEW)]
+        told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    name = f"llama.cpp {told['version']}, its own quantised weights"
+    print(f"{name:<58} {len(ids):>5} {told['tokens'] / told['seconds']:>9.0f}")
 
 
 def main() -> None:
-    """Three claims: generation, judging, losses."""
-    project, params = Project(), load_params()
-    base = read_base(project)
-    model = HFModel(locate(project, base), load_tokens(project), base.end_token, project.adapter("label"))
-    texts = read_dataset(project.dataset("corpus"))["text"].head(ROWS).to_list()
-    labels = read_dataset(project.dataset("instructions"))["instruction"].head(ROWS).to_list()
-    prompts = [model.chat(label_prompt(text, "zh")) for text in texts]
-    judged = [model.chat(judge_prompt(text, params.judge)) for text in labels]
-    print(f"{torch.get_num_threads()} threads, {model.device}, {model.model.dtype}; {ROWS} rows\n")
-    print(f"{'':<44} {'kun':>10} {'plain':>10} {'ratio':>7}")
-    sampling = Sampling(NEW_TOKENS)
-    compare(
-        "generate: one batch / one prompt at a time",
-        lambda: model.generate(prompts, sampling),
-        lambda: [model.generate([prompt], sampling) for prompt in prompts],
-    )
-    compare(
-        "generate: kun's loop / model.generate",
-        lambda: model.generate(prompts, sampling),
-        lambda: transformers_generate(model, prompts),
-    )
-    compare(
-        "judge: shared rubric / one by one",
-        lambda: model.choices(judged, [GOOD, BAD]),
-        lambda: [model.choices([prompt], [GOOD, BAD]) for prompt in judged],
-    )
-    compare(
-        "loss: head in pieces / full logits",
-        lambda: model.losses([("", text) for text in texts[:4]]),
-        lambda: full_logits(model, texts[:4]),
-    )
-
-
-def transformers_generate(model: HFModel, prompts: list[str]) -> torch.Tensor:
-    """The library's own greedy batch."""
-    ids = model.tokens.encode(prompts)
-    width = max(map(len, ids))
-    padded = torch.tensor([[0] * (width - len(row)) + row for row in ids])
-    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in ids])
-    ends = model._ends.tolist()
-    with torch.inference_mode():
-        return model.model.generate(
-            padded, attention_mask=mask, max_new_tokens=NEW_TOKENS, do_sample=False, eos_token_id=ends, pad_token_id=0
-        )
-
-
-def full_logits(model: HFModel, texts: list[str]) -> list[float]:
-    """Loss of each text from the logits of all positions."""
-    losses = []
-    with torch.inference_mode():
-        for ids in model.tokens.encode(texts):
-            row = torch.tensor([[model.model.config.bos_token_id, *ids]])
-            losses.append(float(model.model(input_ids=row, labels=row).loss))
-    return losses
+    """All claims that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, default=Path())
+    parser.add_argument("--gguf", type=Path, help="the file for llama.cpp")
+    parser.add_argument("--only", default="judge,score,generate")
+    parser.add_argument("--rows", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args()
+    home = Project(asked.model)
+    base = read_base(home)
+    folder = locate(home, base)
+    model = HFModel(folder, load_tokens(home), base.end_token)
+    seeds = read_dataset(Project().dataset("seeds")).head(asked.rows)
+    texts = read_dataset(Project().dataset("decontaminated"))["text"].head(asked.rows).str.head(TEXT_TOKENS).to_list()
+    print(f"{base.name}, {torch.get_num_threads()} threads, {model.device}, {model.model.dtype}; {torch.__version__}")
+    if "judge" in asked.only:
+        judge(model, seeds["instruction"].to_list(), asked.rounds)
+    if "score" in asked.only:
+        score(model, list(seeds.select("instruction", "output").iter_rows()), asked.rounds)
+    if "generate" in asked.only:
+        generate(model, texts, folder, asked.gguf, asked.rounds)
 
 
 if __name__ == "__main__":

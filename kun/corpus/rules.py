@@ -5,7 +5,7 @@ import polars as pl
 from kun.corpus import spam
 from kun.corpus.rules_en import english_rules
 from kun.params import Clean
-from kun.tables.rules import Rule
+from kun.tables.rules import Rule, at_least, at_most
 
 
 def rules(params: Clean) -> dict[str, Rule]:
@@ -64,14 +64,6 @@ def chinese_shape(params: Clean) -> dict[str, Rule]:
 def length_rule(params: Clean) -> dict[str, Rule]:
     """Apart, because counting tokens is the most costly of all."""
     return {"too_long": Rule(pl.col("n_tokens") <= params.max_tokens, pl.col("n_tokens"), f"<= {params.max_tokens}")}
-
-
-def at_most(column: str, limit: float) -> Rule:
-    return Rule(pl.col(column) <= limit, pl.col(column).round(4), f"<= {limit}")
-
-
-def at_least(column: str, limit: float) -> Rule:
-    return Rule(pl.col(column) >= limit, pl.col(column).round(4), f">= {limit}")
 
 
 def _of(lang: str, rules: dict[str, Rule]) -> dict[str, Rule]:

@@ -3,7 +3,7 @@
 import polars as pl
 
 from kun.params import English
-from kun.tables.rules import Rule
+from kun.tables.rules import Rule, at_least, at_most
 
 STOP_WORDS = "(?i)^(?:the|be|to|of|and|that|have|with)$"
 """Of Gopher."""
@@ -44,15 +44,6 @@ def english_rules(params: English) -> dict[str, Rule]:
 
     def between(column: str, low: float, high: float) -> Rule:
         return Rule(pl.col(column).is_between(low, high), pl.col(column).round(2), f"{low} to {high}")
-
-    def bound(column: str, keep: pl.Expr, asked: str) -> Rule:
-        return Rule(keep, pl.col(column).round(4), asked)
-
-    def at_most(column: str, limit: float) -> Rule:
-        return bound(column, pl.col(column) <= limit, f"<= {limit}")
-
-    def at_least(column: str, limit: float) -> Rule:
-        return bound(column, pl.col(column) >= limit, f">= {limit}")
 
     return {
         "words": between("en_words", params.min_words, params.max_words),

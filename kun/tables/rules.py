@@ -23,6 +23,16 @@ def absent(column: str) -> Rule:
     return Rule(pl.col(column) == "", pl.col(column), "none")
 
 
+def at_most(column: str, limit: float) -> Rule:
+    """`column` is a number up to `limit`."""
+    return Rule(pl.col(column) <= limit, pl.col(column).round(4), f"<= {limit}")
+
+
+def at_least(column: str, limit: float) -> Rule:
+    """`column` is a number from `limit`."""
+    return Rule(pl.col(column) >= limit, pl.col(column).round(4), f">= {limit}")
+
+
 @dataclass(frozen=True)
 class Split:
     """Rows that passed, and rows that did not with `reason`, `value`, `threshold` (strings) behind their own columns."""
