@@ -10,7 +10,8 @@ from kun.backtranslate.label import label
 from kun.backtranslate.pairs import pairs
 from kun.backtranslate.polish import polish
 from kun.corpus.evals import EvalGrams
-from kun.corpus.perplexity import corpus, perplexity
+from kun.corpus.corpus import corpus
+from kun.corpus.perplexity import perplexity
 from kun.errors import ConservationError
 from kun.project import Project
 from kun.schemas import REJECT
@@ -29,7 +30,7 @@ def test_acceptance_1_conservation(tmp_path: Path, tiny_base: Path, count: int) 
     ids = rows["id"].to_list()
     assert_conserved(project, "perplexity", "perplexity", ids, perplexity(project, PARAMS.perplexity, FAKE))
     some = changed(PARAMS.corpus, limit=count * 3 // 4)
-    assert_conserved(project, "corpus", "corpus", ids, corpus(project, some))
+    assert_conserved(project, "corpus", "corpus", ids, corpus(project, some, FAKE))
     ids = read_dataset(project.dataset("corpus"))["id"].to_list()
     limited = changed(PARAMS.label, limit=count * 2 // 3)
     assert_conserved(project, "label", "labelled", ids, label(project, limited, FAKE))
