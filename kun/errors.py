@@ -8,6 +8,7 @@ KunError                 one line for the terminal, exit code 2
 ├── OutOfMemory          a batch does not fit; the work loop halves it
 ├── Busy                 another process is at the same work
 ├── WorkerDied           a process that helped was killed
+├── Stopped              asked to end, after the batch under way
 └── TooManyFailed        more rows failed than `max_failed_share` allows
 GateFailed               a dataset broke its expectations, exit code 1
 """
@@ -45,6 +46,10 @@ class Busy(KunError):
 
 class WorkerDied(KunError):
     """A process that computed a piece of the work was killed."""
+
+
+class Stopped(KunError):
+    """SIGTERM came, or the launcher is gone; the batch under way was finished."""
 
 
 class TooManyFailed(KunError):

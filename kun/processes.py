@@ -3,6 +3,8 @@
 import os
 from typing import Any
 
+_PARENT = os.getppid()
+
 
 def rank() -> int:
     """Place of this process among all, on all machines; 0 is the main one."""
@@ -12,6 +14,11 @@ def rank() -> int:
 def world_size() -> int:
     """Processes of the launch, on all machines."""
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def launcher_is_gone() -> bool:
+    """Whether the launcher that started this process was killed: it cannot end the others any more when one of them dies."""
+    return world_size() > 1 and os.getppid() != _PARENT
 
 
 def state() -> Any:

@@ -5,8 +5,10 @@ batches give the same bytes.
 """
 
 import json
+import sys
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from kun.tables.shards import write_json
 
@@ -47,8 +49,25 @@ def resume_plan(file: Path, costs: Mapping[str, int], batch_tokens: int, max_row
 
 def open_batches(file: Path, missing: Collection[str]) -> list[Batch]:
     """The batches of the kept plan of which every row is still missing."""
-    plan = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
-    return [batch for batch in plan if all(key in missing for key in batch)]
+    return [batch for batch in _kept(file) if all(key in missing for key in batch)]
+
+
+def _kept(file: Path) -> list[Batch]:
+    """The plan on disk; none, with a line on stderr, when the file is spoilt."""
+    if not file.is_file():
+        return []
+    try:
+        plan = json.loads(file.read_bytes())
+    except ValueError:
+        plan = None
+    if isinstance(plan, list) and all(_is_batch(batch) for batch in plan):
+        return plan
+    print(f"{file} is spoilt; the missing rows are planned anew", file=sys.stderr)
+    return []
+
+
+def _is_batch(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(key, str) for key in value)
 
 
 def _within(batch: Batch, costs: Mapping[str, int], batch_tokens: int, max_rows: int) -> bool:

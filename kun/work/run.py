@@ -1,21 +1,24 @@
 """The one loop that every model stage runs through: look up, plan, compute what is missing, keep each batch, join."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from kun import processes
-from kun.errors import OutOfMemory, TooManyFailed
+from kun.errors import OutOfMemory, TooManyFailed, WorkerDied
 from kun.params import Engine
 from kun.schemas import Schema
 from kun.tables.shards import write_json
 from kun.work.plan import Batch, open_batches, padding_share, resume_plan
 from kun.work.progress import Progress
 from kun.work.scratch import Scratch, content_key
+from kun.work.stop import until_stopped
 
 Compute = Callable[[Sequence[Any]], list[dict[str, Any]]]
 """Payloads of one batch -> result rows in the same order; raises OutOfMemory when the batch is too large."""
@@ -40,7 +43,7 @@ def run_task(
     """Results of all payloads, in order, null where a row failed; None on every rank but the main one.
 
     `payloads` are JSON values that decide a result together with `task.settings`; `costs` their tokens. Under
-    `accelerate launch` each rank calls this with the same arguments. Raises Busy, TooManyFailed.
+    `accelerate launch` each rank calls this with the same arguments. Raises Busy, TooManyFailed, WorkerDied, Stopped.
     """
     scratch = Scratch(root, task.stage, task.settings, task.schema)
     keys = [content_key(payload) for payload in payloads]
@@ -78,7 +81,7 @@ def _compute_missing(
     padding = padding_share(batches, costs)
     progress = Progress(task.stage, len(missing), len(costs) - len(missing), padding=padding)
     _work(task, scratch, batches, payloads, costs, progress)
-    _wait_for_helpers(scratch, set(missing))
+    _wait_for_helpers(scratch, task.stage, set(missing))
     progress.end()
     _log(scratch, task.stage, len(missing), sum(missing.values()), time.monotonic() - started)
 
@@ -87,7 +90,8 @@ def _help_out(task: Task, scratch: Scratch, payloads: dict[str, Any], costs: dic
     """Take batches from the main rank's plan until none is left."""
     processes.wait_for_all()
     if batches := open_batches(scratch.folder / "plan.json", set(costs) - scratch.keys()):
-        _work(task, scratch, batches, payloads, costs, None)
+        with scratch.helping():
+            _work(task, scratch, batches, payloads, costs, None)
 
 
 def _work(
@@ -99,12 +103,16 @@ def _work(
     progress: Progress | None,
 ) -> None:
     compute = task.load()
-    for batch in batches:
+    halved = False
+    for batch in until_stopped(task.stage, batches):
         if not _claim(scratch.folder / f"claim-{batch[0]}"):
             if progress:
                 progress.add(len(batch), sum(costs[key] for key in batch))  # another rank has it
             continue
         for part, results in _compute_in_parts(compute, batch, payloads):
+            if len(part) < len(batch) and not halved:
+                _tell_halved(task.stage, batch, costs)
+                halved = True
             if results:
                 scratch.append(
                     pl.DataFrame([{"key": k, **r} for k, r in zip(part, results, strict=True)], scratch.schema)
@@ -115,6 +123,16 @@ def _work(
                 )
             if progress:
                 progress.add(len(part), sum(costs[key] for key in part))
+
+
+def _tell_halved(stage: str, batch: Batch, costs: Mapping[str, int]) -> None:
+    """Once in a run: all batches have the same budget, so the next ones will hardly fit either."""
+    tokens = len(batch) * max(costs[key] for key in batch)
+    print(
+        f"{stage}: a batch of {len(batch)} rows, {tokens} tokens, does not fit into memory; such batches are halved, "
+        "a lower engine.batch_tokens or engine.max_rows saves the attempts",
+        file=sys.stderr,
+    )
 
 
 def _compute_in_parts(
@@ -152,15 +170,25 @@ def _claim(file: Path) -> bool:
     return True
 
 
-def _wait_for_helpers(scratch: Scratch, wanted: set[str]) -> None:
-    """The other ranks finish the batches they claimed; if one dies, accelerate ends this process too."""
-    while True:
-        failed = {file.name.removeprefix("failed-") for file in scratch.folder.glob("failed-*")}
-        if wanted <= failed | scratch.keys():
+def _wait_for_helpers(scratch: Scratch, stage: str, wanted: set[str]) -> None:
+    """The other ranks finish the batches they claimed; WorkerDied when all have gone and rows are missing."""
+    for seconds in until_stopped(stage, repeat(0.5)):
+        alone = not scratch.has_helpers()  # asked first: what the last of them wrote is seen
+        if not (lost := wanted - _settled(scratch)):
             break
-        time.sleep(0.5)
+        if alone:
+            raise WorkerDied(
+                f"{stage}: {len(lost)} rows have no result, since a process of the launch died or a file in scratch is "
+                "spoilt; finished batches are kept, run again to go on"
+            )
+        time.sleep(seconds)
     for file in scratch.folder.glob("failed-*"):
         file.unlink()  # failed rows are tried again on the next run
+
+
+def _settled(scratch: Scratch) -> set[str]:
+    """Keys of rows that have a result or failed."""
+    return scratch.keys() | {file.name.removeprefix("failed-") for file in scratch.folder.glob("failed-*")}
 
 
 def _log(scratch: Scratch, stage: str, rows: int, tokens: int, seconds: float) -> None:

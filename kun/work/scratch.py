@@ -8,7 +8,7 @@ import fcntl
 import hashlib
 import json
 import os
-import uuid
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +18,8 @@ import polars as pl
 
 from kun.errors import Busy
 from kun.schemas import Schema
-from kun.tables.shards import disk_errors
+from kun.tables.shards import write_text
+from kun.work.segments import Segments
 
 COMPACT_AT = 256  # segments, after which reading them costs more than joining them
 
@@ -37,45 +38,35 @@ class Scratch:
         self.folder = root / "work" / stage / content_key(dict(settings))[:16]
         self.schema = {"key": pl.String} | schema
         self.folder.mkdir(parents=True, exist_ok=True)
-        settings_file = self.folder / "settings.json"
-        if not settings_file.exists():
-            settings_file.write_text(json.dumps(dict(settings), ensure_ascii=False, indent=2), encoding="utf-8")
+        self._settings = dict(settings)
+        self._segments = Segments(self.folder, self.schema)
 
     def read(self) -> pl.DataFrame:
         """Every finished row, one per key."""
-        segments = sorted(self.folder.glob("seg-*.parquet"))
+        segments = self._segments.files()
         if not segments:
             return pl.DataFrame(schema=self.schema)
         return pl.read_parquet(segments).unique("key", keep="first", maintain_order=True)
 
     def pieces(self) -> Iterator[pl.DataFrame]:
         """Every finished row, a segment at a time; a key may come more than once."""
-        for segment in sorted(self.folder.glob("seg-*.parquet")):
+        for segment in self._segments.files():
             yield pl.read_parquet(segment)
 
     def keys(self) -> set[str]:
         """Of the finished rows."""
-        segments = sorted(self.folder.glob("seg-*.parquet"))
+        segments = self._segments.files()
         return set(pl.read_parquet(segments, columns=["key"])["key"]) if segments else set()
 
     def append(self, rows: pl.DataFrame) -> None:
         """Add finished rows as a segment that appears whole, safe on disk before it has a name."""
-        frame = rows.select([pl.col(name).cast(dtype) for name, dtype in self.schema.items()])
-        temporary = self.folder / f".{uuid.uuid4().hex}.tmp"
-        try:
-            with disk_errors(self.folder), temporary.open("wb") as file:
-                frame.write_parquet(file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.folder / f"seg-{uuid.uuid4().hex}.parquet")  # noqa: PTH105
-        finally:
-            temporary.unlink(missing_ok=True)
+        self._segments.add(rows.select([pl.col(name).cast(dtype) for name, dtype in self.schema.items()]))
 
     def compact(self) -> None:
         """Join many segments into one. A kill in between leaves rows twice, which `read` and keys make harmless."""
-        segments = sorted(self.folder.glob("seg-*.parquet"))
+        segments = self._segments.files()
         if len(segments) >= COMPACT_AT:
-            self.append(pl.read_parquet(segments).unique("key", keep="first", maintain_order=True))
+            self.append(self.read())
             for segment in segments:
                 segment.unlink()
 
@@ -97,4 +88,33 @@ class Scratch:
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
+            self._note_settings()
             yield
+
+    @contextmanager
+    def helping(self) -> Iterator[None]:
+        """Held by each other rank while it takes batches: released when it has finished or died, on whatever machine."""
+        with (self.folder / "helpers").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            yield
+
+    def has_helpers(self) -> bool:
+        """Whether another rank still takes batches."""
+        with (self.folder / "helpers").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    def _note_settings(self) -> None:
+        """Leave a note of what the folder's name stands for. People read it, no code does."""
+        file, text = self.folder / "settings.json", json.dumps(self._settings, ensure_ascii=False, indent=2)
+        if file.is_file():
+            try:
+                if json.loads(file.read_bytes()) == json.loads(text):
+                    return
+            except ValueError:
+                pass
+            print(f"{file} is spoilt; written anew", file=sys.stderr)
+        write_text(file, text)

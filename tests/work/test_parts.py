@@ -1,3 +1,4 @@
+import itertools
 import os
 import shutil
 import signal
@@ -143,6 +144,17 @@ def test_parts_that_nobody_used_for_long_are_deleted(tmp_path: Path) -> None:
     run(tmp_path, (2,), partial(double, tmp_path / "log"))
     assert not old.folder.exists()
     assert new.folder.exists()
+
+
+def test_a_clock_that_goes_backwards_loses_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    used, other = run(tmp_path, (1, 2), partial(double, tmp_path / "log"))
+    for part in (used, other):
+        os.utime(part.folder, (4e9, 4e9))  # written in 2096
+    clock = itertools.count(1e9, -3600)
+    monkeypatch.setattr(time, "time", lambda: next(clock))
+    run(tmp_path, (1,), partial(double, tmp_path / "log"))
+    assert (used.is_whole(), other.is_whole()) == (True, True)
+    assert calls(tmp_path / "log") == [1, 2]
 
 
 def test_keys_follow_content(tmp_path: Path) -> None:

@@ -69,6 +69,17 @@ def test_batches_that_have_become_too_large_are_planned_anew(tmp_path: Path) -> 
     assert [len(batch) for batch in resume_plan(file, costs, 1000, 8)] == [2, 2, 2, 2], "small ones may stay"
 
 
+@pytest.mark.parametrize(
+    "torn", ["", '[["k0", "k1"], ["k2"', "\0\0", '{"k0": 1}', '[["k0"], 3]', '[["k0"], []]', "[[null]]"]
+)
+def test_a_spoilt_plan_is_no_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str], torn: str) -> None:
+    file = tmp_path / "plan.json"
+    file.write_text(torn, encoding="utf-8")
+    assert resume_plan(file, {"k0": 2, "k1": 1}, 1000, 1) == [["k0"], ["k1"]]
+    assert capsys.readouterr().err == f"{file} is spoilt; the missing rows are planned anew\n"
+    assert open_batches(file, {"k1"}) == [["k1"]]
+
+
 def test_padding_share() -> None:
     assert padding_share([["a", "b"], ["c"]], {"a": 30, "b": 10, "c": 20}) == pytest.approx(20 / 80)
     assert padding_share([], {}) == 0.0

@@ -1,4 +1,7 @@
+import itertools
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -9,7 +12,7 @@ import polars as pl
 import pytest
 
 from kun import processes
-from kun.errors import OutOfMemory, TooManyFailed
+from kun.errors import OutOfMemory, Stopped, TooManyFailed, WorkerDied
 from kun.params import Engine
 from kun.work import run as module
 from kun.work.run import Task, run_task
@@ -195,18 +198,39 @@ def test_the_main_rank_waits_for_a_slow_helper(tmp_path: Path, monkeypatch: pyte
     for key in keys:
         (folder / f"failed-{key}").touch()
     claimed = threading.Event()
+    helping = threading.Event()
 
     def slow() -> None:
-        claimed.wait(10)
-        time.sleep(0.6)
-        rows = [{"key": key, "text": "by the helper", "n": 0} for key in keys]
-        Scratch(tmp_path, "made", {}, SCHEMA).append(pl.DataFrame(rows))
+        scratch = Scratch(tmp_path, "made", {}, SCHEMA)
+        with scratch.helping():
+            helping.set()
+            claimed.wait(10)
+            time.sleep(0.6)
+            scratch.append(pl.DataFrame([{"key": key, "text": "by the helper", "n": 0} for key in keys]))
 
     helper = threading.Thread(target=slow)
     helper.start()
+    helping.wait(10)
     monkeypatch.setattr(module, "_claim", lambda file: claimed.set())  # the helper was faster, each time
     assert run(tmp_path, Machine(), PAYLOADS)["text"].to_list() == ["by the helper"] * len(PAYLOADS)
     helper.join()
+
+
+def test_batches_of_a_dead_helper_end_the_run_and_are_computed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On another machine nobody tells the main rank; the lock that the helper held does."""
+    real, claims = module._claim, itertools.count()
+    monkeypatch.setattr(module, "_claim", lambda file: next(claims) > 0 and real(file))  # it had the first
+    machine = Machine()
+    with pytest.raises(WorkerDied, match="made: 4 rows have no result, since a process of the launch died") as caught:
+        run(tmp_path, machine, PAYLOADS)
+    assert "\n" not in str(caught.value)
+    assert len(machine.batches) == 4, "what the dead one had not claimed was computed"
+    monkeypatch.undo()
+    again = Machine()
+    assert run(tmp_path, again, PAYLOADS)["text"].to_list() == [f"<{payload}>" for payload in PAYLOADS]
+    assert [len(batch) for batch in again.batches] == [4]
 
 
 def test_throughput_lies_beside_the_results(tmp_path: Path) -> None:
@@ -226,3 +250,93 @@ def test_progress_names_the_stage_the_rows_and_what_was_reused(
     assert "made: 8/8 rows" in told.err
     assert "made: 8 rows are already computed, 10 to do" in told.err
     assert told.out == ""
+
+
+# Faults
+
+
+def ask_to_stop(batches: int) -> Callable[[Machine, Sequence[str]], None]:
+    """SIGTERM in the midst of the batch behind so many."""
+
+    def fails(machine: Machine, batch: Sequence[str]) -> None:
+        if len(machine.batches) == batches:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return fails
+
+
+@pytest.mark.parametrize("batches", [1, 4])
+def test_a_process_that_is_asked_to_stop_finishes_its_batch(tmp_path: Path, batches: int) -> None:
+    """As torchrun asks when another rank died; behind the last batch it ends all the same."""
+    before = signal.getsignal(signal.SIGTERM)
+    machine = Machine(ask_to_stop(batches))
+    with pytest.raises(Stopped, match="made: stopped by SIGTERM; finished batches are kept, run again") as caught:
+        run(tmp_path, machine, PAYLOADS)
+    assert "\n" not in str(caught.value)
+    assert len(machine.batches) == batches + 1
+    del caught
+    again = Machine()
+    assert run(tmp_path, again, PAYLOADS)["text"].to_list() == [f"<{payload}>" for payload in PAYLOADS]
+    assert len(again.batches) == 5 - len(machine.batches)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_rank_whose_launcher_was_killed_stops_behind_its_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would tell it that another rank has died."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(processes, "wait_for_all", lambda: None)
+
+    def orphan(machine: Machine, batch: Sequence[str]) -> None:
+        monkeypatch.setattr(os, "getppid", lambda: 1)
+
+    machine = Machine(orphan)
+    with pytest.raises(Stopped, match="made: stopped, for the launcher was killed"):
+        run(tmp_path, machine, PAYLOADS)
+    assert len(machine.batches) == 1
+
+
+def test_a_spoilt_segment_costs_its_rows_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = Machine()
+    expected = run(tmp_path, whole, PAYLOADS)
+    segment = sorted(tmp_path.rglob("seg-*"))[2]
+    lost = pl.read_parquet(segment)["text"].to_list()
+    content = segment.read_bytes()
+    segment.write_bytes(content[:30] + bytes([content[30] ^ 4]) + content[31:])
+    again = Machine()
+    assert run(tmp_path, again, PAYLOADS).equals(expected)
+    assert [[f"<{payload}>" for payload in batch] for batch in again.batches] == [lost], "in the batch of the kept plan"
+    assert "is spoilt; moved to spoilt-" in capsys.readouterr().err
+
+
+def test_a_spoilt_plan_is_made_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Stopped):
+        run(tmp_path, Machine(ask_to_stop(1)), PAYLOADS)
+    (plan,) = tmp_path.rglob("plan.json")
+    plan.write_bytes(plan.read_bytes()[:50])
+    again = Machine()
+    assert run(tmp_path, again, PAYLOADS)["text"].to_list() == [f"<{payload}>" for payload in PAYLOADS]
+    assert sum(map(len, again.batches)) == len(PAYLOADS) - 8
+    assert capsys.readouterr().err.splitlines()[0] == f"{plan} is spoilt; the missing rows are planned anew"
+
+
+def test_a_clock_that_goes_backwards_harms_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Stopped):
+        run(tmp_path, Machine(ask_to_stop(1)), PAYLOADS)
+    for path in tmp_path.rglob("*"):
+        os.utime(path, (4e9, 4e9))  # written in 2096
+    clock = itertools.count(1e9, -3600)
+    monkeypatch.setattr(time, "time", lambda: next(clock))
+    again = Machine()
+    assert run(tmp_path, again, PAYLOADS)["text"].to_list() == [f"<{payload}>" for payload in PAYLOADS]
+    assert len(again.batches) == 3, "finished work from the future counts"
+
+
+def test_memory_that_does_not_do_for_a_batch_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(tmp_path, Machine(too_large(2)), PAYLOADS)
+    longest = 4 * max(map(len, PAYLOADS))
+    assert capsys.readouterr().err.splitlines() == [
+        f"made: a batch of 4 rows, {longest} tokens, does not fit into memory; such batches are halved, "
+        "a lower engine.batch_tokens or engine.max_rows saves the attempts"
+    ]

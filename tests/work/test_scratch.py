@@ -1,7 +1,9 @@
+import json
 import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -9,6 +11,7 @@ import pytest
 
 from kun.errors import Busy
 from kun.work import scratch as module
+from kun.work import segments
 from kun.work.scratch import Scratch, content_key
 from tests.made import ROOT
 
@@ -59,6 +62,90 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(OSError, match="No space"):
         scratch.append(rows("a"))
     assert sorted(scratch.folder.iterdir()) == before
+
+
+def truncated(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flipped(content: bytes) -> bytes:
+    """One bit of the data, which polars would read as other rows."""
+    return content[:40] + bytes([content[40] ^ 1]) + content[41:]
+
+
+def emptied(content: bytes) -> bytes:
+    return b""
+
+
+@pytest.mark.parametrize("spoil", [truncated, flipped, emptied])
+def test_a_spoilt_segment_is_moved_aside_and_its_rows_are_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], spoil: Callable[[bytes], bytes]
+) -> None:
+    scratch = opened(tmp_path)
+    scratch.append(rows("a", "b"))
+    (segment,) = scratch.folder.glob("seg-*")
+    segment.write_bytes(spoil(segment.read_bytes()))
+    opened(tmp_path).append(rows("c"))
+    found = opened(tmp_path)
+    assert (found.keys(), found.read()["key"].to_list(), [piece.height for piece in found.pieces()]) == (
+        {"c"},
+        ["c"],
+        [1],
+    )
+    line = f"{segment} is spoilt; moved to spoilt-{segment.name}, and its rows are computed again\n"
+    assert capsys.readouterr().err == line, "told once"
+    assert opened(tmp_path).keys() == {"c"}
+    assert capsys.readouterr().err == ""
+
+
+def test_segments_of_before_the_checksums_stay_readable(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scratch = opened(tmp_path)
+    for number, key in enumerate("abc"):
+        scratch.append(rows(key))
+        (new,) = (path for path in scratch.folder.glob("seg-*") if len(path.stem) != 36)
+        new.rename(scratch.folder / f"seg-{number:032x}.parquet")
+    assert opened(tmp_path).keys() == {"a", "b", "c"}
+    assert capsys.readouterr().err == ""
+    torn, other = (scratch.folder / f"seg-{number:032x}.parquet" for number in (0, 1))
+    torn.write_bytes(truncated(torn.read_bytes()))
+    pl.DataFrame({"key": ["x"], "other": [1]}).write_parquet(other)
+    assert opened(tmp_path).keys() == {"c"}
+    assert capsys.readouterr().err.count("is spoilt; moved to") == 2
+
+
+def test_a_segment_is_held_against_its_name_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(tmp_path).append(rows("a"))
+    looked_at: list[int] = []
+    real = segments._hash
+    monkeypatch.setattr(segments, "_hash", lambda content: looked_at.append(len(content)) or real(content))
+    scratch = opened(tmp_path)
+    assert scratch.keys() == set(scratch.read()["key"]) == {"a"}
+    assert list(scratch.pieces())
+    assert len(looked_at) == 1
+
+
+@pytest.mark.parametrize("torn", ["", '{"seed": ', "\0\0\0", '{"seed": 9}'])
+def test_spoilt_settings_are_written_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str], torn: str) -> None:
+    """People read them, no code does: the folder's name is their hash."""
+    with opened(tmp_path, seed=1, layers=(1, 2)).locked():
+        file = opened(tmp_path, seed=1, layers=(1, 2)).folder / "settings.json"
+    whole = file.read_text(encoding="utf-8")
+    with opened(tmp_path, seed=1, layers=(1, 2)).locked():
+        assert capsys.readouterr().err == ""
+    file.write_text(torn, encoding="utf-8")
+    with opened(tmp_path, seed=1, layers=(1, 2)).locked():
+        assert json.loads(file.read_text(encoding="utf-8")) == json.loads(whole) == {"seed": 1, "layers": [1, 2]}
+    assert capsys.readouterr().err == f"{file} is spoilt; written anew\n"
+
+
+def test_helpers_are_known_until_they_finish(tmp_path: Path) -> None:
+    scratch = opened(tmp_path)
+    assert not scratch.has_helpers()
+    with opened(tmp_path).helping():
+        with opened(tmp_path).helping():
+            assert scratch.has_helpers(), "several may help"
+        assert scratch.has_helpers()
+    assert not scratch.has_helpers()
 
 
 def test_a_key_that_stands_twice_counts_once(tmp_path: Path) -> None:
