@@ -1,15 +1,19 @@
 """Two real processes with one plan and one result.
 
 `accelerate launch` starts several processes on one machine through torchrun, but on processors only with MPI: so here torchrun
-starts them itself, and tells accelerate the same by the same variables.
+starts them itself, and tells accelerate the same by the same variables. bench/faults/kills.py kills ranks at random moments.
 """
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 import yaml
@@ -56,18 +60,20 @@ def project(tmp_path: Path, tiny_base: Path) -> Project:
     return project
 
 
+ENVIRONMENT = {
+    "PYTHONPATH": f"{ROOT}{os.pathsep}{OFFLINE_GUARD}",
+    "ACCELERATE_USE_CPU": "true",
+    "OMP_NUM_THREADS": "1",
+    "GLOO_SOCKET_IFNAME": "lo",
+}
+
+
 def launch(folder: Path, *words: str, alone: bool = False) -> str:
     """Output of `python WORDS` in one process or two; AssertionError unless it exits 0."""
     done = subprocess.run(
         [sys.executable, *([] if alone else TORCHRUN), *words],
         cwd=folder,
-        env={
-            **os.environ,
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{OFFLINE_GUARD}",
-            "ACCELERATE_USE_CPU": "true",
-            "OMP_NUM_THREADS": "1",
-            "GLOO_SOCKET_IFNAME": "lo",
-        },
+        env={**os.environ, **ENVIRONMENT},
         capture_output=True,
         text=True,
         check=False,
@@ -101,3 +107,61 @@ def test_two_processes_train_write_and_judge_like_one(project: Project) -> None:
     assert read_dataset(project.dataset("labelled")).equals(both)
     settings = sorted(project.scratch.glob("work/train-*/*/settings.json"))
     assert len(settings) == 2, "both processes worked on one run of each model"
+
+
+def label_and_kill(project: Project, victim: str, batches: int) -> tuple[int, str]:
+    """Exit code and stderr of `kun label` in two processes, of which one is killed behind so many batches."""
+    log = project.root / "stderr.txt"
+    with log.open("w") as told:
+        command = [sys.executable, *TORCHRUN, "-m", "kun", "label"]
+        launcher = subprocess.Popen(command, cwd=project.root, env={**os.environ, **ENVIRONMENT}, stderr=told)
+    deadline = time.monotonic() + 300
+    ranks: list[psutil.Process] = []
+    while len(ranks) < 2 or not all(map(takes_sigterm, ranks)) or len(label_files(project, "seg-*")) < batches:
+        assert launcher.poll() is None, log.read_text()[-4000:]
+        assert time.monotonic() < deadline
+        ranks = sorted(psutil.Process(launcher.pid).children(), key=lambda rank: rank.environ().get("RANK", ""))
+        time.sleep(0.005)
+    {"launcher": launcher, "other rank": ranks[1]}[victim].kill()
+    psutil.wait_procs(ranks, timeout=60)
+    return launcher.wait(60), log.read_text(encoding="utf-8")
+
+
+def takes_sigterm(process: psutil.Process) -> bool:
+    """Whether a process has come to its batches: before, SIGTERM ends it at once."""
+    caught = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text(), re.MULTILINE)
+    return caught is not None and bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def label_files(project: Project, pattern: str) -> list[Path]:
+    return list((project.scratch / "work" / "label").glob(f"*/{pattern}"))
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="signals that a process handles are told by /proc")
+def test_a_kill_costs_the_batch_of_the_killed_alone(project: Project) -> None:
+    params = project.root / "params.yaml"
+    params.write_text(params.read_text(encoding="utf-8").replace("max_rows: 4", "max_rows: 1"), encoding="utf-8")
+    shutil.copytree(project.root / "base", project.adapter("label"))
+
+    code, told = label_and_kill(project, "launcher", 1)
+    assert code == -signal.SIGKILL
+    line = "kun: label: stopped, for the launcher was killed; finished batches are kept, run again to go on"
+    assert told.count(line) == 2, "each rank by itself"
+    assert len(label_files(project, "claim-*")) == len(label_files(project, "seg-*")), "they finished their batches"
+
+    kept = len(label_files(project, "seg-*"))
+    code, told = label_and_kill(project, "other rank", kept + 2)
+    assert code == 1
+    assert len(label_files(project, "claim-*")) - (len(label_files(project, "seg-*")) - kept) <= 1
+    assert told.count("kun: label: stopped by SIGTERM; finished batches are kept, run again to go on") == 1
+    assert "exitcode  : -9" in told, "torchrun names the one that was killed"
+    before = label_files(project, "seg-*")
+    assert not project.dataset("labelled").exists()
+
+    told = launch(project.root, "-m", "kun", "label", alone=True)
+    assert f"label: {len(before)} rows are already computed, {24 - len(before)} to do" in told
+    assert len(label_files(project, "seg-*")) == 24, "no row was computed twice"
+    killed = [path.read_bytes() for path in sorted(project.dataset("labelled").iterdir())]
+    shutil.rmtree(project.scratch / "work" / "label")
+    launch(project.root, "-m", "kun", "label", alone=True)
+    assert [path.read_bytes() for path in sorted(project.dataset("labelled").iterdir())] == killed

@@ -39,10 +39,10 @@ PATIENCE = 300.0
 
 
 def make_project(folder: Path) -> Copy:
-    """The finished project: the stages up to polish have run, those of STAGES in two processes."""
+    """The finished project: all stages have run, those of STAGES in two processes."""
     os.environ.update(CPU)
     copy = copy_project(folder, make_tiny_model(folder / "tiny"), engine__max_rows=2)
-    copy.must("dvc", "repro", "pairs")
+    copy.must("dvc", "repro")
     split_in_two(copy)
     return copy
 
