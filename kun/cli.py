@@ -276,6 +276,27 @@ def check(dataset: str) -> None:
 
 
 @main.command()
+@click.argument("stage", type=click.Choice(["perplexity", "label", "judge", "polish"]))
+@click.option("--rows", type=click.IntRange(min=8), default=64, show_default=True, help="Rows of the pilot.")
+def plan(stage: str, rows: int) -> None:
+    """Tell what a model stage will take and give.
+
+    Computes a fair sample of the rows that are missing and prints time, tokens, cost and yield of all, with intervals.
+    The stage finds these rows computed when it runs; its output is not touched.
+
+    \b
+    Example:
+      kun plan label
+      accelerate launch --config_file configs/accelerate/8gpu.yaml -m kun plan polish --rows 512
+    """
+    from kun.forecast import forecast
+
+    project, params = _open()
+    if told := forecast(project, params, stage, rows):
+        click.echo(told)
+
+
+@main.command()
 def doctor() -> None:
     """Look at the environment, model, disk, GPU and git identity; exit 1 when something needs you.
 

@@ -23,6 +23,10 @@ class Project:
         """JSON: rows in, kept, dropped, failed, by reason and by source."""
         return self.root / "reports" / "counts" / f"{stage}.json"
 
+    def work(self, stage: str) -> Path:
+        """JSON: what the model work of a stage cost; speed is no data, so only the report reads it."""
+        return self.root / "reports" / "work" / f"{stage}.json"
+
     def check(self, dataset: str) -> Path:
         """JSON result of the dataset's gate; the HTML lies beside it."""
         return self.root / "reports" / "checks" / f"{dataset}.json"

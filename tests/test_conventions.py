@@ -31,7 +31,7 @@ PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encodin
 CHECKED: dict[str, str] = ITEMS["check"]
 VERBS = list(main.commands)
 
-NO_STAGES = ("doctor", "summary")
+NO_STAGES = ("plan", "doctor", "summary")
 MODEL_STAGES = ("perplexity", "corpus", "train", "evaluate", "label", "judge", "polish")
 SHARED_SECTIONS = ("model", "engine")
 NOT_IN_RESULTS = {"launch", "executor", "engine.batch_tokens", "engine.max_rows", "engine.max_failed_share"}
@@ -47,7 +47,7 @@ LAYERS = (
     ("corpus",),
     ("backtranslate", "gate", "release"),
     ("train",),
-    ("doctor",),
+    ("forecast", "doctor"),
     ("cli",),
     ("reference", "__main__"),
 )
@@ -311,6 +311,20 @@ def test_nothing_is_built_on_a_dataset_before_its_gate(step: str) -> None:
     for dataset in DATASETS:
         if f"data/{dataset}" in deps:
             assert f"check@{dataset}" in ancestors(step), f"{step} reads data/{dataset}"
+
+
+# Speed
+
+
+def test_a_model_stage_tells_what_its_work_cost() -> None:
+    for stage in set(MODEL_STAGES) - {"train"}:
+        assert any(out.startswith(f"reports/work/{stage}") for out in outs(stage)), stage
+
+
+def test_nothing_but_the_report_hangs_on_speed() -> None:
+    """It differs from run to run: whatever depended on it would run again for nothing."""
+    readers = {stage for stage in STAGES for dep in STAGES[stage].get("deps", []) if dep.startswith("reports/work")}
+    assert readers == {"report"}
 
 
 # Help and documentation

@@ -18,6 +18,7 @@ from kun.project import Project
 from kun.prompts import render
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.shards import read_dataset
+from kun.work.pilot import Pilot
 from kun.work.stage import ModelStage, split_finished, within_context, within_limit
 
 GOOD, BAD = "【好】", "【差】"
@@ -29,19 +30,19 @@ def judge_prompt(instruction: str, params: Judge) -> str:
     return render(f"judge_{params.rubric}", params.lang, instruction=instruction)
 
 
-def judge(project: Project, params: Judge, engine: Engine) -> dict[str, Any] | None:
-    """Score data/instructions; data/judged. None on helper ranks."""
+def judge(project: Project, params: Judge, engine: Engine, pilot: Pilot | None = None) -> dict[str, Any] | None:
+    """Score data/instructions; data/judged. None on helper ranks and after a pilot."""
     rows = read_dataset(project.dataset("instructions"))
     texts = read_dataset(project.dataset("corpus"), ["id", "text", "source"])
     rows = rows.join(texts, on="id", how="left", maintain_order="left")
-    stage = ModelStage(project, "judge", engine, adapter="chat")
+    stage = ModelStage(project, "judge", engine, adapter="chat", pilot=pilot)
     chosen, beyond = within_limit(rows, params.limit)
     prompts = [stage.tokens.chat(_message(row, params)) for row in chosen.iter_rows(named=True)]
     fitting, too_long = within_context(chosen, prompts, stage.tokens, engine.context - params.max_new_tokens)
-    scores = _scores(stage, fitting["prompt"].to_list(), params, calibration(project, params))
-    if scores is None:
+    told = _ask(stage, fitting["prompt"].to_list(), params)
+    if told is None:
         return None
-    done, failed = split_finished(fitting, scores)
+    done, failed = split_finished(fitting, scores(told, params, calibration(project, params)))
     return close_stage(
         project,
         "judge",
@@ -60,10 +61,24 @@ def judge(project: Project, params: Judge, engine: Engine) -> dict[str, Any] | N
 def verdict_margins(stage: ModelStage, prompts: Sequence[str]) -> pl.Series | None:
     """log P(【好】) - log P(【差】) after each rendered prompt, null where a row failed; None on helper ranks."""
     scored = stage.choices(prompts, [GOOD, BAD])
-    if scored is None:
-        return None
-    both = pl.col("log_probabilities").list
-    return scored.select(margin=both.get(0) - both.get(1))["margin"]
+    return None if scored is None else _margins(scored)
+
+
+def scores(told: pl.DataFrame, params: Judge, bias: float) -> pl.DataFrame:
+    """p_good, verdict, margin and reply from what the model told of each row: log-probabilities or a reply."""
+    if params.mode == "verdict":
+        return verdict_scores(_margins(told), bias)
+    parse = parse_verdict if params.mode == "sampled" else parse_score
+    values = [None if reply is None else parse(reply) for reply in told["text"]]
+    return pl.DataFrame(
+        {
+            "p_good": values,
+            "verdict": [_named(value, reply) for value, reply in zip(values, told["text"], strict=True)],
+            "margin": [None] * len(values),
+            "reply": told["text"],
+        },
+        schema={"p_good": pl.Float64, "verdict": pl.String, "margin": pl.Float64, "reply": pl.String},
+    )
 
 
 def verdict_scores(margins: pl.Series, bias: float) -> pl.DataFrame:
@@ -109,24 +124,15 @@ def _message(row: dict[str, Any], params: Judge) -> str:
     return judge_prompt(row["instruction"], params)
 
 
-def _scores(stage: ModelStage, prompts: list[str], params: Judge, bias: float) -> pl.DataFrame | None:
+def _ask(stage: ModelStage, prompts: list[str], params: Judge) -> pl.DataFrame | None:
     if params.mode == "verdict":
-        margins = verdict_margins(stage, prompts)
-        return None if margins is None else verdict_scores(margins, bias)
-    replies = stage.generate(prompts, Sampling(params.max_new_tokens, params.temperature, seed=params.seed))
-    if replies is None:
-        return None
-    parse = parse_verdict if params.mode == "sampled" else parse_score
-    values = [None if reply is None else parse(reply) for reply in replies["text"]]
-    return pl.DataFrame(
-        {
-            "p_good": values,
-            "verdict": [_named(value, reply) for value, reply in zip(values, replies["text"], strict=True)],
-            "margin": [None] * len(values),
-            "reply": replies["text"],
-        },
-        schema={"p_good": pl.Float64, "verdict": pl.String, "margin": pl.Float64, "reply": pl.String},
-    )
+        return stage.choices(prompts, [GOOD, BAD])
+    return stage.generate(prompts, Sampling(params.max_new_tokens, params.temperature, seed=params.seed))
+
+
+def _margins(told: pl.DataFrame) -> pl.Series:
+    both = pl.col("log_probabilities").list
+    return told.select(margin=both.get(0) - both.get(1))["margin"]
 
 
 def _named(value: float | None, reply: str | None) -> str | None:

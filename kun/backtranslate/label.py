@@ -8,6 +8,7 @@ from kun.project import Project
 from kun.prompts import render
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.shards import read_dataset
+from kun.work.pilot import Pilot
 from kun.work.stage import ModelStage, split_finished, within_context, within_limit
 
 
@@ -16,10 +17,10 @@ def label_prompt(text: str, lang: str) -> str:
     return render("label", lang, text=text)
 
 
-def label(project: Project, params: Label, engine: Engine) -> dict[str, Any] | None:
-    """Write one instruction for each text of the corpus; data/labelled. None on helper ranks."""
+def label(project: Project, params: Label, engine: Engine, pilot: Pilot | None = None) -> dict[str, Any] | None:
+    """Write one instruction for each text of the corpus; data/labelled. None on helper ranks and after a pilot."""
     texts = read_dataset(project.dataset("corpus"), ["id", "text", "source"])
-    stage = ModelStage(project, "label", engine, adapter="label")
+    stage = ModelStage(project, "label", engine, adapter="label", pilot=pilot)
     chosen, beyond = within_limit(texts, params.limit)
     prompts = [stage.tokens.chat(label_prompt(text, params.lang)) for text in chosen["text"]]
     fitting, too_long = within_context(chosen, prompts, stage.tokens, engine.context - params.max_new_tokens)

@@ -13,6 +13,7 @@ from kun.prompts import render
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.rules import Rule, split_by_rules
 from kun.tables.shards import read_dataset
+from kun.work.pilot import Pilot
 from kun.work.stage import ModelStage, split_finished, within_limit
 
 SENTENCE = re.compile(r"[^。！？!?；;\n]*[。！？!?；;\n]+[”’」』）)]*|[^。！？!?；;\n]+$")
@@ -23,12 +24,17 @@ def polish_prompt(text: str, instruction: str, lang: str) -> str:
     return render("polish", lang, text=text, instruction=instruction)
 
 
-def polish(project: Project, params: Polish, judge: Judge, engine: Engine) -> dict[str, Any] | None:
-    """Write one answer for each instruction at or above `judge.floor`; data/polished. None on helper ranks."""
+def polish(
+    project: Project, params: Polish, judge: Judge, engine: Engine, pilot: Pilot | None = None
+) -> dict[str, Any] | None:
+    """Write one answer for each instruction at or above `judge.floor`; data/polished.
+
+    None on helper ranks and after a pilot.
+    """
     judged = read_dataset(project.dataset("judged"), ["id", "p_good"])
     split = split_by_rules(_with_texts(project, judged), {"judge_floor": floor_rule(judge.floor)})
     chosen, beyond = within_limit(split.kept, params.limit)
-    stage = ModelStage(project, "polish", engine, adapter="chat")
+    stage = ModelStage(project, "polish", engine, adapter="chat", pilot=pilot)
     budgeted = chosen.with_columns(_budgeted(chosen, stage.tokens, params, engine.context))
     fits = split_by_rules(budgeted, {"text_budget": _budget_rule(params)})
     results = stage.generate(

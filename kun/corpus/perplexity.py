@@ -1,5 +1,7 @@
 """How surprising each text is to the base model, or to a character model."""
 
+import time
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -9,19 +11,26 @@ from kun.corpus.character_model import load_character_loss
 from kun.params import Engine, Perplexity
 from kun.project import Project
 from kun.tables.ledger import close_stage, rejects
-from kun.tables.shards import read_dataset
+from kun.tables.shards import read_dataset, write_json
+from kun.work.pilot import Pilot
 from kun.work.stage import ModelStage, split_finished
+from kun.work.telemetry import Work, peak_memory
 
 
-def perplexity(project: Project, params: Perplexity, engine: Engine) -> dict[str, Any] | None:
-    """Score every decontaminated text; data/perplexity. None on helper ranks.
+def perplexity(
+    project: Project, params: Perplexity, engine: Engine, pilot: Pilot | None = None
+) -> dict[str, Any] | None:
+    """Score every decontaminated text; data/perplexity. None on helper ranks and after a pilot.
 
     The loss is per token over the leading `max_tokens` tokens (0: all), so long and short texts compare. Tokens are those
     of the base model, or characters with `backend: kenlm`.
     """
     texts = read_dataset(project.dataset("decontaminated"))
-    score = _by_characters if params.backend == "kenlm" else _by_model
-    losses = score(project, params, engine, texts)
+    if params.backend == "kenlm":
+        losses = _by_characters(project, params, texts)
+    else:
+        stage = ModelStage(project, "perplexity", engine, adapter=None, pilot=pilot)
+        losses = _by_model(stage, params, texts)
     if losses is None:
         return None
     scored, failed = split_finished(texts, losses.rename({"n_tokens": "n_scored"}))
@@ -37,19 +46,22 @@ def perplexity(project: Project, params: Perplexity, engine: Engine) -> dict[str
     )
 
 
-def _by_model(project: Project, params: Perplexity, engine: Engine, texts: pl.DataFrame) -> pl.DataFrame | None:
+def _by_model(stage: ModelStage, params: Perplexity, texts: pl.DataFrame) -> pl.DataFrame | None:
     """Rows (total, n_tokens) by the base model; finished rows come from scratch."""
-    stage = ModelStage(project, "perplexity", engine, adapter=None)
     leading = [_leading(text, n, params.max_tokens) for text, n in texts.select("text", "n_tokens").iter_rows()]
     return stage.losses([("", text) for text in leading])
 
 
-def _by_characters(project: Project, params: Perplexity, engine: Engine, texts: pl.DataFrame) -> pl.DataFrame | None:
+def _by_characters(project: Project, params: Perplexity, texts: pl.DataFrame) -> pl.DataFrame | None:
     """The same by a character model, in the main process alone: it is done before a second one has started."""
     if processes.rank() != 0:
         return None
+    started = time.perf_counter()
     loss = load_character_loss(project.root / params.kenlm)
     losses = [loss(text[: params.max_tokens or None]) for text in texts["text"]]
+    seconds = time.perf_counter() - started
+    work = Work(rows=texts.height, measured=texts.height, seconds=seconds, device_seconds=seconds, processes=1)
+    write_json(project.work("perplexity"), replace(work, memory=peak_memory(), device={"cpu"}).metrics("perplexity"))
     return pl.DataFrame(losses, schema={"total": pl.Float64, "n_tokens": pl.Int64}, orient="row")
 
 

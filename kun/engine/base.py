@@ -38,6 +38,26 @@ class TokenLoss:
     n_tokens: int
 
 
+@dataclass(frozen=True)
+class Gauge:
+    """What a model tells of itself for telemetry; nothing of it decides a result."""
+
+    device: str = ""
+    """cpu, the name of a GPU, or server."""
+    dtype: str = ""
+    attention: str = ""
+    """Implementation of the attention layers."""
+    peak_memory: int = 0
+    """Bytes that the device has held at most; 0 where it has no memory of its own."""
+    pads: bool = True
+    """Whether rows are padded to the longest of their batch."""
+    tokens_in: int | None = None
+    """What a server has counted since the model was loaded; None: kun counts by its own tokenizer."""
+    tokens_out: int | None = None
+    cost: float = 0.0
+    """Paid to a server since the model was loaded, in the currency of its prices."""
+
+
 class Tokens(Protocol):
     """The part of a model that needs no weights."""
 
@@ -81,3 +101,6 @@ class Scorer(Protocol):
 
 class Model(Generator, Scorer, Protocol):
     """A backend that can do both."""
+
+    def gauge(self) -> Gauge:
+        """Where it computes, and what it has used so far."""

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 
-from kun.engine.base import Completion, Sampling, TokenLoss, Tokens
+from kun.engine.base import Completion, Gauge, Sampling, TokenLoss, Tokens
 
 WORDS = ("请说明", "为什么", "如何", "比较", "列举", "水稻", "星星", "历史", "方法", "原因", "变化", "特点")
 
@@ -47,6 +47,10 @@ class FakeModel:
     def embeddings(self, texts: Sequence[str]) -> list[list[float]]:
         """Sixteen numbers between -1 and 1, equal for equal texts only."""
         return [[byte / 127.5 - 1 for byte in _digest(text)] for text in texts]
+
+    def gauge(self) -> Gauge:
+        """It computes nothing."""
+        return Gauge("none")
 
 
 def _digest(text: str) -> bytes:

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, Cache
 from transformers.utils import logging
 
 from kun import processes
-from kun.engine.base import Completion, Sampling, TokenLoss
+from kun.engine.base import Completion, Gauge, Sampling, TokenLoss
 from kun.engine.cache import growing_cache, repeated
 from kun.engine.head import likeliest, logits_of
 from kun.engine.tokens import TokenizerFile
@@ -159,6 +159,16 @@ class HFModel:
         encoded = self.tokens.encode(texts)
         states = self._last_states([[*heads, *row] for row in encoded], [len(row) for row in encoded], None, 0)
         return [state.float().mean(0).tolist() for state in states]
+
+    def gauge(self) -> Gauge:
+        """Device, type and attention as they were chosen, and the peak of the GPU's memory."""
+        on_gpu = self.device.type == "cuda"
+        return Gauge(
+            device=torch.cuda.get_device_name(self.device) if on_gpu else self.device.type,
+            dtype=str(self.model.dtype).removeprefix("torch."),
+            attention=self.model.config._attn_implementation,
+            peak_memory=torch.cuda.max_memory_allocated(self.device) if on_gpu else 0,
+        )
 
     def _completion(self, ids: list[int], reason: str) -> Completion:
         text = self.tokens.decode(ids).strip()

@@ -7,12 +7,16 @@ from typing import Any
 
 import polars as pl
 
-from kun.engine.base import Model, Sampling, Tokens
+from kun.engine.base import Gauge, Model, Sampling, Tokens
+from kun.engine.tokens import TokenizerFile
 from kun.errors import ModelError
 from kun.models import load_tokens, locate, read_base
 from kun.params import Engine
 from kun.project import Project
+from kun.tables.shards import write_json
+from kun.work.pilot import Pilot
 from kun.work.run import Task, run_task
+from kun.work.telemetry import Work
 
 VERSION = 3  # part of every key: raise it when the engine's code changes what it computes
 
@@ -25,12 +29,19 @@ LOSSES = {"total": pl.Float64, "n_tokens": pl.Int64}
 class ModelStage:
     """One stage's use of one model: the base, or the base with the adapter `label` or `chat`."""
 
-    def __init__(self, project: Project, name: str, engine: Engine, adapter: str | None) -> None:
-        """Nothing is loaded yet but the tokenizer; the weights follow when a row is missing."""
+    def __init__(
+        self, project: Project, name: str, engine: Engine, adapter: str | None, pilot: Pilot | None = None
+    ) -> None:
+        """Nothing is loaded yet but the tokenizer; the weights follow when a row is missing.
+
+        With a `pilot` its sample alone is computed, and each call returns None, as on helper ranks: nothing is written.
+        """
         self.name = name
-        self._project, self._engine, self._adapter = project, engine, adapter
-        self.tokens: Tokens = load_tokens(project)
+        self._project, self._engine, self._adapter, self._pilot = project, engine, adapter, pilot
+        self._tokenizer = load_tokens(project)
+        self.tokens: Tokens = Counted(self._tokenizer)
         self._model: Model | None = None
+        self._work = Work()
 
     def generate(self, prompts: Sequence[str], sampling: Sampling) -> pl.DataFrame | None:
         """Rows (text, finish, n_new) for rendered prompts, in order; null where a row failed; None on helper ranks."""
@@ -38,9 +49,10 @@ class ModelStage:
         def compute(batch: Sequence[Any]) -> list[dict[str, Any]]:
             return [vars(completion) for completion in self.model().generate(batch, sampling)]
 
-        costs = [n + sampling.max_new_tokens for n in self.tokens.count(prompts)]
+        tokens = self.tokens.count(prompts)
+        costs = [n + sampling.max_new_tokens for n in tokens]
         settings = {"call": "generate", "sampling": asdict(sampling)}
-        return self._run(settings, COMPLETION, compute, prompts, costs)
+        return self._run(settings, COMPLETION, compute, prompts, costs, tokens)
 
     def choices(self, prompts: Sequence[str], choices: Sequence[str]) -> pl.DataFrame | None:
         """Rows (log_probabilities: one per choice)."""
@@ -49,8 +61,9 @@ class ModelStage:
             return [{"log_probabilities": row} for row in self.model().choices(batch, choices)]
 
         longest = max(self.tokens.count(choices))
-        costs = [(n + longest) * len(choices) for n in self.tokens.count(prompts)]
-        return self._run({"call": "choices", "choices": list(choices)}, CHOICES, compute, prompts, costs)
+        tokens = self.tokens.count(prompts)
+        costs = [(n + longest) * len(choices) for n in tokens]
+        return self._run({"call": "choices", "choices": list(choices)}, CHOICES, compute, prompts, costs, tokens)
 
     def losses(self, pairs: Sequence[tuple[str, str]]) -> pl.DataFrame | None:
         """Rows (total, n_tokens): loss of each (context, continuation), nats."""
@@ -75,11 +88,17 @@ class ModelStage:
     def model(self) -> Model:
         """The loaded model."""
         if self._model is None:
-            self._model = load_engine(self._project, self._engine, self._adapter)
+            self._model = load_engine(self._project, self._engine, self._adapter, self._tokenizer)
         return self._model
 
     def _run(
-        self, settings: dict[str, Any], schema: dict[str, Any], compute: Any, payloads: Sequence[Any], costs: list[int]
+        self,
+        settings: dict[str, Any],
+        schema: dict[str, Any],
+        compute: Any,
+        payloads: Sequence[Any],
+        costs: list[int],
+        tokens: list[int] | None = None,
     ) -> pl.DataFrame | None:
         identity = {
             "version": VERSION,
@@ -93,23 +112,50 @@ class ModelStage:
             self.model()
             return compute
 
-        task = Task(self.name, identity | settings, schema, load)
-        return run_task(task, payloads, costs, self._project.scratch, self._engine)
+        task = Task(self.name, identity | settings, schema, load, self._gauge, self._tell, self._pilot)
+        return run_task(task, payloads, costs, self._project.scratch, self._engine, tokens)
+
+    def _gauge(self) -> Gauge:
+        return self.model().gauge()
+
+    def _tell(self, work: Work) -> None:
+        """Write reports/work/<name>.json anew, with this call and the stage's earlier ones."""
+        self._work += work
+        write_json(self._project.work(self.name), self._work.metrics(self.name))
 
 
-def load_engine(project: Project, engine: Engine, adapter: str | None) -> Model:
+class Counted:
+    """A tokenizer that remembers how many tokens a text has: stages ask for the same prompts twice; implements `Tokens`."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+        self._sizes: dict[str, int] = {}
+
+    def chat(self, message: str) -> str:
+        """Render one user turn."""
+        return self._tokens.chat(message)
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text."""
+        new = list(dict.fromkeys(text for text in texts if text not in self._sizes))
+        self._sizes.update(zip(new, self._tokens.count(new), strict=True))
+        return [self._sizes[text] for text in texts]
+
+
+def load_engine(project: Project, engine: Engine, adapter: str | None, tokens: TokenizerFile | None = None) -> Model:
     """The model behind `engine.backend`; imports torch only when the backend needs it."""
+    tokens = tokens or load_tokens(project)
     if engine.backend == "fake":
         from kun.engine.fake import FakeModel
 
-        return FakeModel(load_tokens(project))
+        return FakeModel(tokens)
     from kun.engine.hf import HFModel
 
     base = read_base(project)
     folder = project.adapter(adapter) if adapter else None
     if folder is not None and not any(folder.glob("*.safetensors")):
         raise ModelError(f"{folder} holds no trained weights; run `kun train {adapter}` first")
-    return HFModel(locate(project, base), load_tokens(project), base.end_token, folder, engine.dtype)
+    return HFModel(locate(project, base), tokens, base.end_token, folder, engine.dtype)
 
 
 def adapter_hash(project: Project, adapter: str | None) -> str:

@@ -9,8 +9,8 @@ from kun.backtranslate.judge import judge
 from kun.backtranslate.label import label
 from kun.backtranslate.pairs import pairs
 from kun.backtranslate.polish import polish
-from kun.corpus.evals import EvalGrams
 from kun.corpus.corpus import corpus
+from kun.corpus.evals import EvalGrams
 from kun.corpus.perplexity import perplexity
 from kun.errors import ConservationError
 from kun.project import Project

@@ -233,13 +233,6 @@ def test_batches_of_a_dead_helper_end_the_run_and_are_computed_by_the_next(
     assert [len(batch) for batch in again.batches] == [4]
 
 
-def test_throughput_lies_beside_the_results(tmp_path: Path) -> None:
-    run(tmp_path, Machine(), PAYLOADS)
-    speed = json.loads((tmp_path / "work" / "made" / "last-run.json").read_text(encoding="utf-8"))
-    assert (speed["stage"], speed["rows"], speed["tokens"]) == ("made", 18, sum(map(len, PAYLOADS)))
-    assert speed["tokens_per_second"] > 0
-
-
 def test_progress_names_the_stage_the_rows_and_what_was_reused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
