@@ -1,4 +1,8 @@
-"""What a model stage costs beside its model: prompts, keys, plan, scratch, telemetry, joining and books of 10,000 rows.
+"""What a model stage costs beside its model, in seconds for 10,000 rows.
+
+start     loading the tokenizer, once
+prompts   rendering them and counting their tokens
+books     keys, plan, scratch, telemetry, joining, ledger, datasets
 
 The fake engine stands for the model; the seconds inside it are taken off. Run in the project's folder after `make run`, whose
 base model counts the tokens. `--profile` lists the functions that the rest goes to.
@@ -14,43 +18,62 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import polars as pl
 
-from kun.backtranslate.judge import judge
-from kun.backtranslate.label import label
+from kun.backtranslate import judge as judge_module
+from kun.backtranslate import label as label_module
 from kun.config import load_params
 from kun.corpus.text import text_id
 from kun.engine.fake import FakeModel
+from kun.engine.tokens import TokenizerFile
 from kun.project import Project
 from kun.schemas import CLEAN, INSTRUCTION, conform
 from kun.tables.shards import read_dataset, write_dataset
+from kun.work import stage as stage_module
 
 REPEATS = 3
 MODEL_SECONDS = {"judge": 0.1, "label": 0.4}
 """Seconds of the demo model for a row on 2 cores (docs/benchmarks.md), of which the rest may be 3%."""
 
 
+PARTS = {
+    "model": [(FakeModel, "generate"), (FakeModel, "choices")],
+    "start": [(stage_module, "load_tokens")],
+    "prompts": [(TokenizerFile, "chat"), (TokenizerFile, "count"), (judge_module, "render"), (label_module, "render")],
+}
+
+
 def main() -> None:
-    """Medians over whole runs of each stage, and over runs that take every row from scratch."""
+    """Medians over whole runs of each stage; books also for runs that take every row from scratch."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
-    print(f"{options.rows:,} rows, seconds outside the model (median of {REPEATS})")
-    print(f"{'stage':<8} {'all computed':>14} {'a row':>10} {'of the model':>14} {'all from scratch':>18}")
+    print(f"{options.rows:,} rows, seconds outside the model, median of {REPEATS}")
+    print(
+        f"{'':<8}{'start':>8}{'prompts':>9}{'books':>8}{'books, a row':>14}{'of the model':>14}{'books, from scratch':>21}"
+    )
     for stage in MODEL_SECONDS:
         with tempfile.TemporaryDirectory() as folder:
             project = _project(Path(folder), options.rows)
-            pairs = [_run(project, stage) for _ in range(REPEATS)]
-            first, again = (statistics.median(times) for times in zip(*pairs, strict=True))
-            part = first / options.rows
-            share = part / MODEL_SECONDS[stage]
-            print(f"{stage:<8} {first:12.2f} s {1e6 * part:7.0f} µs {share:14.2%} {again:16.2f} s", flush=True)
+            runs = [_run(project, stage) for _ in range(REPEATS)]
+            first, again = (
+                {part: statistics.median(run[n][part] for run in runs) for part in runs[0][n]} for n in (0, 1)
+            )
+            row = first["books"] / options.rows
+            share = (first["books"] + first["prompts"] + first["start"]) / options.rows / MODEL_SECONDS[stage]
+            print(
+                f"{stage:<8}{first['start']:8.2f}{first['prompts']:9.2f}{first['books']:8.2f}{1e6 * row:11.0f} µs"
+                f"{share:14.2%}{again['books']:21.2f}",
+                flush=True,
+            )
             if options.profile:
                 _profile(project, stage)
 
@@ -83,40 +106,39 @@ def _project(root: Path, rows: int) -> Project:
     return project
 
 
-def _run(project: Project, stage: str) -> tuple[float, float]:
-    """Seconds outside the model with empty scratch, and with full scratch."""
+def _run(project: Project, stage: str) -> tuple[dict[str, float], dict[str, float]]:
+    """Seconds of each part with empty scratch, and with full scratch."""
     shutil.rmtree(project.scratch / "work", ignore_errors=True)
-    return _outside(project, stage), _outside(project, stage)
+    return _parts(project, stage), _parts(project, stage)
 
 
-def _outside(project: Project, stage: str) -> float:
-    inside = [0.0]
-    original = {name: getattr(FakeModel, name) for name in ("generate", "choices")}
-    for name, method in original.items():
-        setattr(FakeModel, name, _timed(method, inside))
-    start = time.perf_counter()
-    _stage(project, stage)
-    spent = time.perf_counter() - start
-    for name, method in original.items():
-        setattr(FakeModel, name, method)
-    return spent - inside[0]
+def _parts(project: Project, stage: str) -> dict[str, float]:
+    spent = dict.fromkeys(PARTS, 0.0)
+    with ExitStack() as patches:
+        for part, functions in PARTS.items():
+            for owner, name in functions:
+                patches.enter_context(patch.object(owner, name, _timed(getattr(owner, name), spent, part)))
+        start = time.perf_counter()
+        _stage(project, stage)
+        whole = time.perf_counter() - start
+    return spent | {"books": whole - sum(spent.values())}
 
 
 def _stage(project: Project, stage: str) -> None:
     params = load_params()
     engine = replace(params.engine, backend="fake")
     if stage == "judge":
-        judge(project, replace(params.judge, calibrate=0.0), engine)
+        judge_module.judge(project, replace(params.judge, calibrate=0.0), engine)
     else:
-        label(project, params.label, engine)
+        label_module.label(project, params.label, engine)
 
 
-def _timed(method: Callable[..., Any], inside: list[float]) -> Callable[..., Any]:
+def _timed(method: Callable[..., Any], spent: dict[str, float], part: str) -> Callable[..., Any]:
     @wraps(method)
-    def timed(*args: Any) -> Any:
+    def timed(*args: Any, **kwargs: Any) -> Any:
         start = time.perf_counter()
-        result = method(*args)
-        inside[0] += time.perf_counter() - start
+        result = method(*args, **kwargs)
+        spent[part] += time.perf_counter() - start
         return result
 
     return timed

@@ -314,16 +314,19 @@ def doctor() -> None:
 
 @main.command()
 def summary() -> None:
-    """Print the funnel table and where the results lie.
+    """Print the funnel table, what model work cost, and where the results lie.
 
     \b
     Example:
       kun summary
     """
     from kun.release.funnel import funnel_frame, funnel_text, read_counts
+    from kun.release.work import model_work, work_text
 
     project, params = _open()
     click.echo(funnel_text(funnel_frame(read_counts(project))))
+    if work := model_work(project):
+        click.echo(f"\n{work_text(work)}")
     click.echo(
         f"\ndataset  data/release ({params.release.name})\ncard     data/release/README.md\nreport   reports/report.html"
     )

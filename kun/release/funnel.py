@@ -73,15 +73,15 @@ def funnel_text(funnel: pl.DataFrame, by_source: pl.DataFrame | None = None) -> 
         [stage, *map(count, (rows_in, kept, dropped, failed)), share(part)]
         for stage, rows_in, kept, dropped, failed, part in funnel.iter_rows()
     ]
-    text = _table(funnel.columns, rows)
+    text = text_table(funnel.columns, rows)
     if by_source is None or by_source.is_empty():
         return text
     source_rows = [[source, *map(count, kept)] for source, *kept in by_source.iter_rows()]
-    return f"{text}\n\n{_table(by_source.columns, source_rows)}"
+    return f"{text}\n\n{text_table(by_source.columns, source_rows)}"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns aligned by display width, the first to the left, the others to the right."""
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table for the terminal: columns aligned by display width, the first to the left, the others to the right."""
     lines = [header, *rows]
     widths = [max(_width(line[column]) for line in lines) for column in range(len(header))]
     return "\n".join(

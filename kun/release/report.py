@@ -17,6 +17,7 @@ from kun.release.funnel import STAGES, funnel_frame, read_counts, source_frame
 from kun.release.labels import ENGLISH, PAGES, Labels, stage_names
 from kun.release.plots import curves_svg, funnel_svg, histogram_svg
 from kun.release.quality import Quality, quality
+from kun.release.work import COLUMNS, model_work
 from kun.tables.shards import read_dataset, shards, write_json, write_text
 
 SAMPLES = 20
@@ -48,7 +49,7 @@ class Findings:
 def report(project: Project, params: Params) -> dict[str, float]:
     """Write reports/report*.html, reports/plots/, reports/quality.json and metrics.json from whatever has run.
 
-    Only data/pairs must be there. Returns the metrics. The same data gives the same bytes.
+    Only data/pairs must be there. Returns the metrics. The same data and work give the same bytes.
     """
     found = _findings(project, params)
     values = {
@@ -59,6 +60,8 @@ def report(project: Project, params: Params) -> dict[str, float]:
         "gates": facts.gates(project),
         "base": facts.base_model(project),
         "evaluation": facts.evaluation(project),
+        "work": model_work(project),
+        "work_columns": COLUMNS,
         "name": params.release.name,
         "version": kun.__version__,
     }
