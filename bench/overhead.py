@@ -36,7 +36,7 @@ from kun.engine.tokens import TokenizerFile
 from kun.project import Project
 from kun.schemas import CLEAN, INSTRUCTION, conform
 from kun.tables.shards import read_dataset, write_dataset
-from kun.work import stage as stage_module
+from kun.work import engines
 
 REPEATS = 3
 MODEL_SECONDS = {"judge": 0.1, "label": 0.4}
@@ -45,7 +45,7 @@ MODEL_SECONDS = {"judge": 0.1, "label": 0.4}
 
 PARTS = {
     "model": [(FakeModel, "generate"), (FakeModel, "choices")],
-    "start": [(stage_module, "load_tokens")],
+    "start": [(engines, "load_tokens")],
     "prompts": [(TokenizerFile, "chat"), (TokenizerFile, "count"), (judge_module, "render"), (label_module, "render")],
 }
 

@@ -49,6 +49,8 @@ def _build(kind: Any, raw: Any, where: str) -> Any:
 def _value(hint: Any, raw: Any, where: str) -> Any:
     """Check `raw` against a type hint; ints pass for floats, nothing else is converted."""
     origin, args = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return raw
     if is_dataclass(hint):
         return _build(hint, raw, where)
     if origin is Annotated:

@@ -9,6 +9,7 @@ KunError                 one line for the terminal, exit code 2
 ├── Busy                 another process is at the same work
 ├── WorkerDied           a process that helped was killed
 ├── Stopped              asked to end, after the batch under way
+├── ServerError          a model server that refuses, is gone, or has cost what it may
 └── TooManyFailed        more rows failed than `max_failed_share` allows
 GateFailed               a dataset broke its expectations, exit code 1
 """
@@ -50,6 +51,10 @@ class WorkerDied(KunError):
 
 class Stopped(KunError):
     """SIGTERM came, or the launcher is gone; the batch under way was finished."""
+
+
+class ServerError(KunError):
+    """A model server cannot be asked any further; finished rows are kept."""
 
 
 class TooManyFailed(KunError):

@@ -42,7 +42,8 @@ def judge(project: Project, params: Judge, engine: Engine, pilot: Pilot | None =
     told = _ask(stage, fitting["prompt"].to_list(), params)
     if told is None:
         return None
-    done, failed = split_finished(fitting, scores(told, params, calibration(project, params)))
+    told_by = scores(told, params, calibration(project, params))
+    done, failed = split_finished(fitting, told_by, stage.failures)
     return close_stage(
         project,
         "judge",

@@ -28,7 +28,7 @@ def label(project: Project, params: Label, engine: Engine, pilot: Pilot | None =
     results = stage.generate(fitting["prompt"].to_list(), sampling)
     if results is None:
         return None
-    done, failed = split_finished(fitting, results.rename({"text": "instruction"}))
+    done, failed = split_finished(fitting, results.rename({"text": "instruction"}), stage.failures)
     return close_stage(
         project,
         "label",

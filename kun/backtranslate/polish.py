@@ -43,7 +43,7 @@ def polish(
     )
     if results is None:
         return None
-    done, failed = split_finished(fits.kept.rename({"text": "raw"}), results.rename({"text": "answer"}))
+    done, failed = split_finished(fits.kept.rename({"text": "raw"}), results.rename({"text": "answer"}), stage.failures)
     dropped = [rejects(part, "polish", excerpt="instruction") for part in (split.dropped, beyond, fits.dropped)]
     lost = rejects(failed, "polish", status="failed", excerpt="instruction")
     return close_stage(project, "polish", "polished", judged.height, _measured(done), [*dropped, lost])

@@ -12,8 +12,9 @@ from kun.params import Corpus, Engine
 from kun.project import Project
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.rules import Rule, split_by_rules
-from kun.tables.shards import read_dataset
+from kun.tables.shards import read_dataset, write_json
 from kun.work.stage import ModelStage, split_finished
+from kun.work.telemetry import Work
 
 STAGE = "corpus"
 
@@ -25,7 +26,9 @@ def corpus(project: Project, params: Corpus, engine: Engine) -> dict[str, Any] |
     scored = texts.join(scores, on="id", how="left", maintain_order="left")
     band = split_by_rules(scored, band_rules(params))
     different, rejected = band.kept, [rejects(band.dropped, STAGE)]
-    if params.semantic_threshold:
+    if not params.semantic_threshold:
+        write_json(project.work(STAGE), Work().metrics(STAGE))  # DVC looks for it whether a model worked or not
+    else:
         told = _each_meaning_once(project, params.semantic_threshold, engine, band.kept)
         if told is None:
             return None
@@ -69,10 +72,11 @@ def _each_meaning_once(
     project: Project, threshold: float, engine: Engine, texts: pl.DataFrame
 ) -> tuple[pl.DataFrame, list[pl.DataFrame]] | None:
     """Texts of which no earlier one says the same, and the ledger of the others; None on helper ranks."""
-    vectors = ModelStage(project, STAGE, engine, adapter=None).embeddings(texts["text"].to_list())
+    stage = ModelStage(project, STAGE, engine, adapter=None)
+    vectors = stage.embeddings(texts["text"].to_list())
     if vectors is None:
         return None
-    embedded, failed = split_finished(texts, vectors)
+    embedded, failed = split_finished(texts, vectors, stage.failures)
     ids = embedded["id"]
     hidden = len(embedded["embedding"][0]) if embedded.height else 0
     twins = same_meaning(embedded["embedding"].list.to_array(hidden).to_numpy(), threshold)

@@ -13,7 +13,7 @@ from kun.project import Project
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.shards import read_dataset, write_json
 from kun.work.pilot import Pilot
-from kun.work.stage import ModelStage, split_finished
+from kun.work.stage import ModelStage, failure_frame, split_finished
 from kun.work.telemetry import Work, peak_memory
 
 
@@ -27,13 +27,13 @@ def perplexity(
     """
     texts = read_dataset(project.dataset("decontaminated"))
     if params.backend == "kenlm":
-        losses = _by_characters(project, params, texts)
+        scores = _by_characters(project, params, texts)
     else:
-        stage = ModelStage(project, "perplexity", engine, adapter=None, pilot=pilot)
-        losses = _by_model(stage, params, texts)
-    if losses is None:
+        scores = _by_model(ModelStage(project, "perplexity", engine, adapter=None, pilot=pilot), params, texts)
+    if scores is None:
         return None
-    scored, failed = split_finished(texts, losses.rename({"n_tokens": "n_scored"}))
+    losses, failures = scores
+    scored, failed = split_finished(texts, losses.rename({"n_tokens": "n_scored"}), failures)
     # Rounded: the last digits depend on which texts shared a batch, and would pass for new data with DVC.
     mean = (pl.col("total") / pl.col("n_scored")).round(4)
     return close_stage(
@@ -46,13 +46,18 @@ def perplexity(
     )
 
 
-def _by_model(stage: ModelStage, params: Perplexity, texts: pl.DataFrame) -> pl.DataFrame | None:
-    """Rows (total, n_tokens) by the base model; finished rows come from scratch."""
+Scores = tuple[pl.DataFrame, pl.DataFrame]
+"""Rows (total, n_tokens), and why some have none."""
+
+
+def _by_model(stage: ModelStage, params: Perplexity, texts: pl.DataFrame) -> Scores | None:
+    """Scores by the base model; finished rows come from scratch."""
     leading = [_leading(text, n, params.max_tokens) for text, n in texts.select("text", "n_tokens").iter_rows()]
-    return stage.losses([("", text) for text in leading])
+    losses = stage.losses([("", text) for text in leading])
+    return None if losses is None else (losses, stage.failures)
 
 
-def _by_characters(project: Project, params: Perplexity, texts: pl.DataFrame) -> pl.DataFrame | None:
+def _by_characters(project: Project, params: Perplexity, texts: pl.DataFrame) -> Scores | None:
     """The same by a character model, in the main process alone: it is done before a second one has started."""
     if processes.rank() != 0:
         return None
@@ -62,7 +67,8 @@ def _by_characters(project: Project, params: Perplexity, texts: pl.DataFrame) ->
     seconds = time.perf_counter() - started
     work = Work(rows=texts.height, measured=texts.height, seconds=seconds, device_seconds=seconds, processes=1)
     write_json(project.work("perplexity"), replace(work, memory=peak_memory(), device={"cpu"}).metrics("perplexity"))
-    return pl.DataFrame(losses, schema={"total": pl.Float64, "n_tokens": pl.Int64}, orient="row")
+    scored = pl.DataFrame(losses, schema={"total": pl.Float64, "n_tokens": pl.Int64}, orient="row")
+    return scored, failure_frame([None] * scored.height)
 
 
 def _leading(text: str, n_tokens: int, max_tokens: int) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from kun.errors import KunError
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -16,6 +18,8 @@ class Sampling:
     repetition_penalty: float = 1.0
     """Divides the logits of tokens already generated; the prompt is not penalised, for answers must be free to quote it."""
     seed: int = 0
+    schema: str = ""
+    """JSON schema that the text must satisfy, as JSON; "": free text."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,18 @@ class Completion:
     """stop: ended by itself; length: cut at max_new_tokens; empty: nothing but white space."""
     n_new: int
     """Generated tokens, the end token not counted."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a row has no result; it is tried again when the stage runs again."""
+
+    reason: str
+    """Name for the ledger: out_of_memory, timeout, malformed_reply, ..."""
+    detail: str
+    """What was seen, one line."""
+    error: KunError | None = None
+    """Ends the stage once the finished rows of the batch are kept, for no other row could do better."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +87,7 @@ class Tokens(Protocol):
 class Generator(Protocol):
     """Writes text."""
 
-    def generate(self, prompts: Sequence[str], sampling: Sampling) -> list[Completion]:
+    def generate(self, prompts: Sequence[str], sampling: Sampling) -> Sequence[Completion | Failure]:
         """Complete rendered prompts as one batch, in input order.
 
         A completion depends on its prompt and `sampling` alone, up to float rounding across batch shapes.
@@ -81,21 +97,21 @@ class Generator(Protocol):
 class Scorer(Protocol):
     """Measures text."""
 
-    def choices(self, prompts: Sequence[str], choices: Sequence[str]) -> list[list[float]]:
+    def choices(self, prompts: Sequence[str], choices: Sequence[str]) -> Sequence[list[float] | Failure]:
         """Log-probability (nats) that a reply begins like each choice and no other, `[len(prompts)][len(choices)]`.
 
         Summed up to the token that tells a choice from all others. What follows it is form: counting the closing bracket
         of 【好】 and 【差】 buried the verdict of a judge that had learned the verdict alone (AUC 0.86 as 0.50).
         """
 
-    def losses(self, pairs: Sequence[tuple[str, str]]) -> list[TokenLoss]:
+    def losses(self, pairs: Sequence[tuple[str, str]]) -> Sequence[TokenLoss | Failure]:
         """Loss of each (context, continuation), as one batch, in input order.
 
         Context and continuation are tokenised apart, then joined, so the boundary is exact. An empty context means the
         beginning of a document.
         """
 
-    def embeddings(self, texts: Sequence[str]) -> list[list[float]]:
+    def embeddings(self, texts: Sequence[str]) -> Sequence[list[float] | Failure]:
         """Mean of the last hidden states over each text's tokens, `[len(texts)][hidden]`, neither centred nor scaled."""
 
 

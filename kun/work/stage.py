@@ -1,22 +1,23 @@
-"""What every model stage needs beside its prompts: the engine for this project, and results joined to rows by id."""
+"""What every model stage needs beside its prompts: calls whose finished rows are kept, and results joined to rows by id."""
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
-from kun.engine.base import Gauge, Model, Sampling, Tokens
-from kun.engine.tokens import TokenizerFile
-from kun.errors import ModelError
-from kun.models import load_tokens, locate, read_base
+from kun.engine.base import Failure, Gauge, Model, Sampling, Tokens
 from kun.params import Engine
 from kun.project import Project
 from kun.tables.shards import write_json
+from kun.work.batches import Row
+from kun.work.engines import Counted, identity, load_engine, stage_tokens, with_batches
 from kun.work.pilot import Pilot
 from kun.work.run import Task, run_task
+from kun.work.scratch import content_key
 from kun.work.telemetry import Work
+
+T = TypeVar("T")
 
 VERSION = 3  # part of every key: raise it when the engine's code changes what it computes
 
@@ -24,6 +25,7 @@ COMPLETION = {"text": pl.String, "finish": pl.String, "n_new": pl.Int64}
 CHOICES = {"log_probabilities": pl.List(pl.Float64)}
 EMBEDDING = {"embedding": pl.List(pl.Float32)}
 LOSSES = {"total": pl.Float64, "n_tokens": pl.Int64}
+FAILURES = {"reason": pl.String, "value": pl.String}
 
 
 class ModelStage:
@@ -38,27 +40,30 @@ class ModelStage:
         """
         self.name = name
         self._project, self._engine, self._adapter, self._pilot = project, engine, adapter, pilot
-        self._tokenizer = load_tokens(project)
+        self._tokenizer = stage_tokens(project, engine)
         self.tokens: Tokens = Counted(self._tokenizer)
+        self.failures = failure_frame([])
+        """Of the last call: `reason` and `value` for each row, null where there is a result."""
         self._model: Model | None = None
         self._work = Work()
 
     def generate(self, prompts: Sequence[str], sampling: Sampling) -> pl.DataFrame | None:
         """Rows (text, finish, n_new) for rendered prompts, in order; null where a row failed; None on helper ranks."""
 
-        def compute(batch: Sequence[Any]) -> list[dict[str, Any]]:
-            return [vars(completion) for completion in self.model().generate(batch, sampling)]
+        def compute(batch: Sequence[Any]) -> list[Row]:
+            return _rows(self.model().generate(batch, sampling), vars)
 
         tokens = self.tokens.count(prompts)
         costs = [n + sampling.max_new_tokens for n in tokens]
-        settings = {"call": "generate", "sampling": asdict(sampling)}
-        return self._run(settings, COMPLETION, compute, prompts, costs, tokens)
+        # Without a schema the key is the one that rows had before there were any.
+        drawn = {name: value for name, value in asdict(sampling).items() if name != "schema" or value}
+        return self._run({"call": "generate", "sampling": drawn}, COMPLETION, compute, prompts, costs, tokens)
 
     def choices(self, prompts: Sequence[str], choices: Sequence[str]) -> pl.DataFrame | None:
         """Rows (log_probabilities: one per choice)."""
 
-        def compute(batch: Sequence[Any]) -> list[dict[str, Any]]:
-            return [{"log_probabilities": row} for row in self.model().choices(batch, choices)]
+        def compute(batch: Sequence[Any]) -> list[Row]:
+            return _rows(self.model().choices(batch, choices), lambda row: {"log_probabilities": row})
 
         longest = max(self.tokens.count(choices))
         tokens = self.tokens.count(prompts)
@@ -68,11 +73,8 @@ class ModelStage:
     def losses(self, pairs: Sequence[tuple[str, str]]) -> pl.DataFrame | None:
         """Rows (total, n_tokens): loss of each (context, continuation), nats."""
 
-        def compute(batch: Sequence[Any]) -> list[dict[str, Any]]:
-            return [
-                {"total": loss.total, "n_tokens": loss.n_tokens}
-                for loss in self.model().losses([(context, text) for context, text in batch])
-            ]
+        def compute(batch: Sequence[Any]) -> list[Row]:
+            return _rows(self.model().losses([(context, text) for context, text in batch]), vars)
 
         costs = [n + 1 for n in self.tokens.count([context + text for context, text in pairs])]
         return self._run({"call": "losses"}, LOSSES, compute, [list(pair) for pair in pairs], costs)
@@ -80,15 +82,15 @@ class ModelStage:
     def embeddings(self, texts: Sequence[str]) -> pl.DataFrame | None:
         """Rows (embedding: mean of the hidden states over the text's tokens)."""
 
-        def compute(batch: Sequence[Any]) -> list[dict[str, Any]]:
-            return [{"embedding": vector} for vector in self.model().embeddings(batch)]
+        def compute(batch: Sequence[Any]) -> list[Row]:
+            return _rows(self.model().embeddings(batch), lambda vector: {"embedding": vector})
 
         return self._run({"call": "embeddings"}, EMBEDDING, compute, texts, [n + 1 for n in self.tokens.count(texts)])
 
     def model(self) -> Model:
         """The loaded model."""
         if self._model is None:
-            self._model = load_engine(self._project, self._engine, self._adapter, self._tokenizer)
+            self._model = load_engine(self._project, self._engine, self._adapter, self._tokenizer, self.name)
         return self._model
 
     def _run(
@@ -100,20 +102,15 @@ class ModelStage:
         costs: list[int],
         tokens: list[int] | None = None,
     ) -> pl.DataFrame | None:
-        identity = {
-            "version": VERSION,
-            "backend": self._engine.backend,
-            "dtype": self._engine.dtype,
-            "model": read_base(self._project).fingerprint,
-            "adapter": adapter_hash(self._project, self._adapter),
-        }
-
         def load() -> Any:
             self.model()
             return compute
 
-        task = Task(self.name, identity | settings, schema, load, self._gauge, self._tell, self._pilot)
-        return run_task(task, payloads, costs, self._project.scratch, self._engine, tokens)
+        own = {"version": VERSION} | identity(self._project, self._engine, self._adapter)
+        task = Task(self.name, own | settings, schema, load, self._gauge, self._tell, self._pilot)
+        results = run_task(task, payloads, costs, self._project.scratch, with_batches(self._engine), tokens)
+        self.failures = failure_frame([task.failures.get(content_key(payload)) for payload in payloads])
+        return results
 
     def _gauge(self) -> Gauge:
         return self.model().gauge()
@@ -124,49 +121,19 @@ class ModelStage:
         write_json(self._project.work(self.name), self._work.metrics(self.name))
 
 
-class Counted:
-    """A tokenizer that remembers how many tokens a text has: stages ask for the same prompts twice; implements `Tokens`."""
-
-    def __init__(self, tokens: Tokens) -> None:
-        self._tokens = tokens
-        self._sizes: dict[str, int] = {}
-
-    def chat(self, message: str) -> str:
-        """Render one user turn."""
-        return self._tokens.chat(message)
-
-    def count(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text."""
-        new = list(dict.fromkeys(text for text in texts if text not in self._sizes))
-        self._sizes.update(zip(new, self._tokens.count(new), strict=True))
-        return [self._sizes[text] for text in texts]
+def failure_frame(failures: Sequence[Failure | None]) -> pl.DataFrame:
+    """Columns `reason` and `value`, null where a row has not failed."""
+    return pl.DataFrame(
+        {
+            "reason": [failure and failure.reason for failure in failures],
+            "value": [failure and failure.detail for failure in failures],
+        },
+        schema=FAILURES,
+    )
 
 
-def load_engine(project: Project, engine: Engine, adapter: str | None, tokens: TokenizerFile | None = None) -> Model:
-    """The model behind `engine.backend`; imports torch only when the backend needs it."""
-    tokens = tokens or load_tokens(project)
-    if engine.backend == "fake":
-        from kun.engine.fake import FakeModel
-
-        return FakeModel(tokens)
-    from kun.engine.hf import HFModel
-
-    base = read_base(project)
-    folder = project.adapter(adapter) if adapter else None
-    if folder is not None and not any(folder.glob("*.safetensors")):
-        raise ModelError(f"{folder} holds no trained weights; run `kun train {adapter}` first")
-    return HFModel(locate(project, base), tokens, base.end_token, folder, engine.dtype)
-
-
-def adapter_hash(project: Project, adapter: str | None) -> str:
-    """Hash of the trained weights, "" for the base model."""
-    if adapter is None:
-        return ""
-    digest = hashlib.sha256()
-    for path in sorted(project.adapter(adapter).glob("*.safetensors")):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:16]
+def _rows(results: Iterable[T | Failure], row: Callable[[T], dict[str, Any]]) -> list[Row]:
+    return [result if isinstance(result, Failure) else row(result) for result in results]
 
 
 def within_limit(frame: pl.DataFrame, limit: int) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -188,11 +155,14 @@ def within_context(
     return frame.filter(sizes <= limit), over.filter(sizes > limit)
 
 
-def split_finished(frame: pl.DataFrame, results: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows joined side by side with their results; rows without a result come back as failed rows (`out_of_memory`)."""
+def split_finished(
+    frame: pl.DataFrame, results: pl.DataFrame, failures: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows joined side by side with their results; rows without a result come back as failed rows, with reason and value.
+
+    `failures` is that of the ModelStage that made the results.
+    """
     joined = pl.concat([frame.drop(set(results.columns) & set(frame.columns)), results], how="horizontal")
     failed = pl.all_horizontal(pl.col(results.columns).is_null())
-    lost = pl.concat([frame, results.select(failed.alias("failed"))], how="horizontal").filter("failed")
-    return joined.filter(~failed), lost.with_columns(
-        reason=pl.lit("out_of_memory"), value=pl.lit("a batch of one row"), threshold=pl.lit("")
-    )
+    lost = pl.concat([frame, failures, results.select(failed.alias("failed"))], how="horizontal").filter("failed")
+    return joined.filter(~failed), lost.with_columns(threshold=pl.lit(""))

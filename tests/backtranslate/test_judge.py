@@ -12,7 +12,8 @@ from kun.params import Judge
 from kun.project import Project
 from kun.schemas import INSTRUCTION
 from kun.tables.shards import read_dataset, write_json
-from kun.work.stage import ModelStage, load_engine
+from kun.work.engines import load_engine
+from kun.work.stage import ModelStage
 from tests.made import FAKE, HF, PARAMS, changed, engine, ledger, pinned, prose, reasons, seed_pairs, store, texts
 
 VERDICTS = [

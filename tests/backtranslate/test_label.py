@@ -8,7 +8,8 @@ from kun.engine.base import Sampling
 from kun.errors import ModelError, OutOfMemory
 from kun.project import Project
 from kun.tables.shards import read_dataset
-from kun.work.stage import ModelStage, load_engine
+from kun.work.engines import load_engine
+from kun.work.stage import ModelStage
 from tests.made import FAKE, HF, PARAMS, assert_conserved, changed, ledger, pinned, prose, reasons, store, texts
 
 

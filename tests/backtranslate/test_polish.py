@@ -132,7 +132,7 @@ def test_acceptance_5_holds_where_tokens_merge_across_the_ends_of_a_text(
     """What stands around the text may weigh less behind the whole text than behind the shortened one."""
     project = pinned(tmp_path, tiny_base)
     tokens = merging(tmp_path)
-    monkeypatch.setattr("kun.work.stage.load_tokens", lambda project: tokens)
+    monkeypatch.setattr("kun.work.engines.load_tokens", lambda project: tokens)
     prepared(project, ["河水流。" * 60 + "河水流，"] * 40, [f"请{'水' * number}。" for number in range(40)])
     params = changed(PARAMS.polish, max_new_tokens=96, min_text_tokens=16)
     prompts = polished(project, params, changed(FAKE, context=250))

@@ -8,7 +8,7 @@ from kun.corpus.perplexity import perplexity
 from kun.errors import ConfigError, InputError
 from kun.project import Project
 from kun.tables.shards import read_dataset
-from kun.work.stage import load_engine
+from kun.work.engines import load_engine
 from tests.made import FAKE, HF, PARAMS, assert_conserved, changed, pinned, prose, store, texts
 
 

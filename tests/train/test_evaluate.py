@@ -16,7 +16,7 @@ from kun.project import Project
 from kun.train.corrupt import CORRUPTIONS, UNSEEN
 from kun.train.evaluate import auc, auc_interval, best_threshold, evaluate, precision_at, probabilities
 from kun.train.sft import train
-from kun.work.stage import load_engine
+from kun.work.engines import load_engine
 from tests.made import FAKE, seed_pairs, seeds, store
 
 SCORES = st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9, 1.0]), min_size=1, max_size=12)

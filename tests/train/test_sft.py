@@ -17,7 +17,7 @@ from kun.params import Params
 from kun.project import Project
 from kun.train import sft
 from kun.train.sft import COMPLETE, train
-from kun.work.stage import load_engine
+from kun.work.engines import load_engine
 from tests.made import pinned, seed_pairs, seeds, store
 from tests.train.conftest import EPOCHS
 

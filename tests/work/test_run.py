@@ -14,7 +14,7 @@ import pytest
 from kun import processes
 from kun.errors import OutOfMemory, Stopped, TooManyFailed, WorkerDied
 from kun.params import Engine
-from kun.work import run as module
+from kun.work import batches as module
 from kun.work.run import Task, run_task
 from kun.work.scratch import Scratch, content_key
 from tests.made import FAKE, changed
