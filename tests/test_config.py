@@ -80,8 +80,30 @@ def test_the_shipped_file_is_valid_and_its_values_arrive() -> None:
         (
             "engine.backend",
             "hff",
-            "params.yaml: `engine.backend` is 'hff', but must be one of hf, fake; did you mean `hf`?",
+            "params.yaml: `engine.backend` is 'hff', but must be one of hf, openai, fake; did you mean `hf`?",
         ),
+        (
+            "engine.backend",
+            "openai",
+            "params.yaml: engine: backend openai needs server.url and server.models",
+        ),
+        (
+            "engine.server.url",
+            "http://me:secret@host/v1",
+            "params.yaml: engine.server: url must be http(s)://HOST:PORT/v1 without user and password",
+        ),
+        (
+            "engine.server.key",
+            "sk-proj-0123",
+            "params.yaml: engine.server: key must be the name of an environment variable, never the key itself",
+        ),
+        (
+            "engine.server.models",
+            {"judge": "m"},
+            "params.yaml: engine.server: models: unknown model `judge`; known models: base, label, chat",
+        ),
+        ("engine.server.max_cost", 5, "params.yaml: engine.server: max_cost needs price_in and price_out"),
+        ("engine.server.extra", [], "params.yaml: `engine.server.extra` must be a mapping, not []"),
         ("ingest.text_fields", "text", "params.yaml: `ingest.text_fields` must be a list, not 'text'"),
         ("ingest.text_fields", ["text", 3], "params.yaml: `ingest.text_fields[1]` must be of type str, not 3"),
         ("ingest.licences", ["CC0"], "params.yaml: `ingest.licences` must be a mapping, not ['CC0']"),

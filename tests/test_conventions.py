@@ -34,8 +34,17 @@ VERBS = list(main.commands)
 NO_STAGES = ("plan", "doctor", "summary")
 MODEL_STAGES = ("perplexity", "corpus", "train", "evaluate", "label", "judge", "polish")
 SHARED_SECTIONS = ("model", "engine")
-NOT_IN_RESULTS = {"launch", "executor", "engine.batch_tokens", "engine.max_rows", "engine.max_failed_share"}
+NOT_IN_RESULTS = {
+    "launch",
+    "executor",
+    "engine.batch_tokens",
+    "engine.max_rows",
+    "engine.max_failed_share",
+    "engine.server",
+}
 """How work is done, not what comes out: a change must not run anything again."""
+SERVED = {"engine.server.models", "engine.server.extra"}
+"""What of engine.server does decide results."""
 
 LAYERS = (
     ("kun", "errors"),
@@ -263,6 +272,13 @@ def test_every_knob_that_decides_a_result_is_watched() -> None:
     assert watched.isdisjoint(NOT_IN_RESULTS - {"launch"}), "these must not make a stage run again"
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_who_watches_the_backend_watches_the_server_behind_it(stage: str) -> None:
+    watched = set(referenced(stage))
+    assert watched.isdisjoint(SERVED) or watched >= SERVED
+    assert ("engine.backend" in watched) == (watched >= SERVED)
+
+
 @pytest.mark.parametrize("stage", [stage for stage in STAGES if stage in PARAMS])
 def test_a_stage_watches_its_own_section(stage: str) -> None:
     assert any(dotted.split(".")[0] == stage for dotted in referenced(stage))
@@ -435,6 +451,7 @@ TENSORS = {"kun/engine/hf.py", "kun/engine/cache.py", "kun/train/"}
         ("transformers", TENSORS, {"kun/models.py"}),
         ("peft", {"kun/train/"}, {"kun/engine/hf.py"}),
         ("accelerate", set(), {"kun/processes.py"}),
+        ("openai", {"kun/engine/connection.py"}, set()),
         ("great_expectations", set(), {"kun/gate/engine.py"}),
         ("pandas", set(), {"kun/gate/"}),
         ("click", {"kun/cli.py", "kun/reference.py"}, set()),
