@@ -54,7 +54,7 @@ class Server:
 
     def __post_init__(self) -> None:
         if self.url and not re.match(r"https?://[^/@]+(/[^@]*)?$", self.url):
-            raise ValueError(f"url must be http(s)://HOST:PORT/v1 without user and password")
+            raise ValueError("url must be http(s)://HOST:PORT/v1 without user and password")
         if isinstance(self.models, dict) and (unknown := set(self.models) - {"base", "label", "chat"}):
             raise ValueError(f"models: unknown model `{min(unknown)}`; known models: base, label, chat")
         if self.key and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.key):
