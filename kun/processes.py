@@ -1,6 +1,10 @@
 """The processes of `accelerate launch`, told apart by the variables that it sets; a single one needs no import."""
 
 import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 _PARENT = os.getppid()
@@ -29,10 +33,31 @@ def state() -> Any:
     from accelerate import PartialState
     from accelerate.utils import parse_flag_from_env
 
-    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
+    with _ending_with_launcher():
+        return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
 
 
 def wait_for_all() -> None:
     """Return when every process has come here."""
     if world_size() > 1:
-        state().wait_for_everyone()
+        with _ending_with_launcher():
+            state().wait_for_everyone()
+
+
+@contextmanager
+def _ending_with_launcher() -> Iterator[None]:
+    """Meanwhile the process ends when its launcher does: for half an hour it would wait for processes that never come."""
+    through = threading.Event()
+
+    def watch() -> None:
+        while not through.wait(0.5):
+            if launcher_is_gone():
+                print("kun: the launcher was killed; finished batches are kept, run again to go on", file=sys.stderr)
+                os._exit(2)
+
+    if world_size() > 1:
+        threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        through.set()

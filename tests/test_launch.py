@@ -109,6 +109,38 @@ def test_two_processes_train_write_and_judge_like_one(project: Project) -> None:
     assert len(settings) == 2, "both processes worked on one run of each model"
 
 
+def test_a_process_that_waits_for_the_others_ends_with_the_launcher(tmp_path: Path) -> None:
+    """Else it would hold the lock of its work for half an hour: the meeting place of the processes died with the launcher."""
+    (tmp_path / "wait.py").write_text(
+        "from pathlib import Path\nfrom kun import processes\nPath('up').touch()\nprocesses.wait_for_all()\n",
+        encoding="utf-8",
+    )
+    start = "import subprocess, sys, time\nprint(subprocess.Popen([sys.executable, 'wait.py']).pid, flush=True)\ntime.sleep(600)"
+    alone = {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "9"}
+    with (tmp_path / "stderr.txt").open("w") as told:
+        launcher = subprocess.Popen(
+            [sys.executable, "-c", start],
+            cwd=tmp_path,
+            env={**os.environ, **ENVIRONMENT, **alone},
+            stdout=subprocess.PIPE,
+            stderr=told,
+            text=True,
+        )
+    assert launcher.stdout is not None
+    rank = psutil.Process(int(launcher.stdout.readline()))
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "up").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert rank.is_running()
+    launcher.kill()
+    launcher.wait()
+    psutil.wait_procs([rank], timeout=60)
+    assert not rank.is_running() or rank.status() == psutil.STATUS_ZOMBIE
+    line = "kun: the launcher was killed; finished batches are kept, run again to go on"
+    assert line in (tmp_path / "stderr.txt").read_text(encoding="utf-8")
+
+
 def label_and_kill(project: Project, victim: str, batches: int) -> tuple[int, str]:
     """Exit code and stderr of `kun label` in two processes, of which one is killed behind so many batches."""
     log = project.root / "stderr.txt"

@@ -21,6 +21,7 @@ import psutil
 
 from bench.faults.launched import (
     MODES,
+    PATIENCE,
     STAGES,
     claims,
     dvc_of,
@@ -53,6 +54,8 @@ class Killed:
     identical: bool
     twice: int
     """Rows that were computed although they were finished."""
+    batches: int
+    """Of the stage."""
     seconds: float
     """Of the second start, to its end."""
     told: tuple[str, ...]
@@ -92,6 +95,7 @@ def kill_once(copy: Copy, mode: str, victim: str, stage: str, whole: dict[str, b
         redone,
         products(copy, stage) == whole,
         keys.len() - keys.n_unique(),
+        len(segments(copy, stage)),
         seconds,
         tuple(re.findall(r"^kun: (.+)$", told, re.MULTILINE)),
         f'File "{copy.root}/kun' in told,
@@ -101,26 +105,24 @@ def kill_once(copy: Copy, mode: str, victim: str, stage: str, whole: dict[str, b
 def _start_and_kill(copy: Copy, mode: str, victim: str, stage: str, log: Path, rng: random.Random) -> int:
     """Batches that were finished when the victim died; all processes have ended then."""
     forget(copy, stage)
-    wanted, delay = rng.randint(-2, 12), rng.uniform(0, 0.3)
     process = start(copy, mode, stage, log)
     until(lambda: len(ranks(copy)) == 2, "two ranks")
+    alive = ranks(copy)
+    wanted = rng.randint(-2, 12)
     if wanted < 0:
         time.sleep(rng.uniform(0, 4))  # while the ranks load
     else:
-        until(lambda: len(segments(copy, stage)) >= wanted or not ranks(copy), f"{wanted} batches", 0.005)
-        time.sleep(delay)
-    alive = ranks(copy)
-    if len(alive) == 2:
-        try:
-            _find(alive, victim).kill()
-        except psutil.Error:
-            alive = []
+        until(lambda: len(segments(copy, stage)) >= wanted or not alive[0].is_running(), f"{wanted} batches", 0.002)
+        time.sleep(rng.choice((0, rng.uniform(0, 0.1))))
+    try:
+        _find(alive, victim).kill()
+        over = False
+    except psutil.Error:
+        over = True
     done = len(segments(copy, stage))
-    process.wait(300)
+    process.wait(PATIENCE)
     until(lambda: not ranks(copy), "the end of all ranks")
-    if len(alive) < 2:  # it was over before
-        return _start_and_kill(copy, mode, victim, stage, log, rng)
-    return done
+    return _start_and_kill(copy, mode, victim, stage, log, rng) if over else done
 
 
 def _find(alive: list[psutil.Process], victim: str) -> psutil.Process:
@@ -132,8 +134,17 @@ def _find(alive: list[psutil.Process], victim: str) -> psutil.Process:
 
 def table(found: list[Killed]) -> str:
     """A line for each way and victim."""
-    columns = ("way", "victim", "runs", "identical bytes", "batches redone, at most", "finished rows again", "seconds")
-    lines = [columns, ("---", "---", *["--:"] * 5)]
+    columns = (
+        "way",
+        "victim",
+        "runs",
+        "in mid-work",
+        "identical bytes",
+        "batches redone, at most",
+        "finished rows again",
+        "seconds",
+    )
+    lines = [columns, ("---", "---", *["--:"] * 6)]
     for mode, victim in product(MODES, VICTIMS):
         if group := [killed for killed in found if (killed.mode, killed.victim) == (mode, victim)]:
             seconds = statistics.median(killed.seconds for killed in group)
