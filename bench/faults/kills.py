@@ -133,29 +133,16 @@ def _find(alive: list[psutil.Process], victim: str) -> psutil.Process:
 
 
 def table(found: list[Killed]) -> str:
-    """A line for each way and victim."""
-    columns = (
-        "way",
-        "victim",
-        "runs",
-        "in mid-work",
-        "identical bytes",
-        "batches redone, at most",
-        "finished rows again",
-        "seconds",
-    )
+    """A line for each way and victim; `in mid-work`: some batches were finished, and some not."""
+    columns = ("way", "victim", "runs", "in mid-work", "identical", "redone at most", "done twice", "seconds")
     lines = [columns, ("---", "---", *["--:"] * 6)]
     for mode, victim in product(MODES, VICTIMS):
         if group := [killed for killed in found if (killed.mode, killed.victim) == (mode, victim)]:
-            seconds = statistics.median(killed.seconds for killed in group)
+            amid = sum(0 < killed.done < killed.batches for killed in group)
+            identical, twice = sum(killed.identical for killed in group), sum(killed.twice for killed in group)
             redone = max(killed.redone for killed in group)
-            figures = (
-                len(group),
-                sum(k.identical for k in group),
-                redone,
-                sum(k.twice for k in group),
-                f"{seconds:.0f}",
-            )
+            seconds = round(statistics.median(killed.seconds for killed in group))
+            figures = (len(group), amid, identical, redone, twice, seconds)
             lines.append((mode, victim, *map(str, figures)))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
