@@ -16,6 +16,7 @@ from transformers.utils import logging
 from kun import processes
 from kun.engine.base import Completion, Gauge, Sampling, TokenLoss
 from kun.engine.cache import growing_cache, repeated
+from kun.engine.grammar import Grammars, Rows
 from kun.engine.head import likeliest, logits_of
 from kun.engine.tokens import TokenizerFile
 from kun.errors import ModelError, OutOfMemory
@@ -62,6 +63,7 @@ class HFModel:
         self._body = self.model.base_model  # hidden states only: the head is applied where it is needed
         self._head = self.model.get_output_embeddings().weight
         self._prefix: tuple[tuple[int, ...], Cache] | None = None
+        self._grammars = Grammars(tokens, len(self._head), self._ends.tolist())
 
     def chat(self, message: str) -> str:
         """Render one user turn."""
@@ -77,7 +79,7 @@ class HFModel:
         """Complete prompts as one batch; rows that end leave the batch, so the longest holds nobody's memory."""
         encoded = self.tokens.encode(prompts)
         ids, mask = _left_padded(encoded, self.device)
-        draws = _Draws(prompts, sampling)
+        draws = _Draws(prompts, sampling, self._grammars.rows(sampling.schema, len(prompts)))
         cache = growing_cache()
         written: list[list[int]] = [[] for _ in prompts]
         finish = ["length"] * len(prompts)
@@ -222,8 +224,8 @@ class HFModel:
 class _Draws:
     """Chooses the next token of each row, from a random stream that belongs to the row's prompt alone."""
 
-    def __init__(self, prompts: Sequence[str], sampling: Sampling) -> None:
-        self._sampling = sampling
+    def __init__(self, prompts: Sequence[str], sampling: Sampling, grammar: Rows | None) -> None:
+        self._sampling, self._grammar = sampling, grammar
         self._streams = [torch.Generator().manual_seed(_row_seed(prompt, sampling.seed)) for prompt in prompts]
 
     def next(self, logits: torch.Tensor, active: list[int], written: list[list[int]]) -> torch.Tensor:
@@ -235,6 +237,8 @@ class _Draws:
                     values = logits[row, ids]
                     penalty = self._sampling.repetition_penalty
                     logits[row, ids] = torch.where(values > 0, values / penalty, values * penalty)
+        if self._grammar is not None:  # behind the penalty, which cannot bring back what a schema forbids
+            self._grammar.mask(logits, active, written)
         if self._sampling.temperature == 0:
             return likeliest(logits.T)
         ordered, order = (logits / self._sampling.temperature).softmax(1).sort(1, descending=True)

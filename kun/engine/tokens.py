@@ -1,6 +1,7 @@
 """Tokenizer and chat template without torch: counting and rendering for the stages that load no weights."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,18 @@ import jinja2.sandbox
 import tokenizers
 
 from kun.errors import ModelError
+
+BYTE_TOKEN = re.compile("<0x[0-9A-F]{2}>")
+
+
+def _byte_letters() -> dict[str, int]:
+    """Letter -> byte in vocabularies of GPT-2's kind: bytes without a printable letter take those from U+0100 on."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = sorted(set(range(256)) - set(printable))
+    return {chr(byte): byte for byte in printable} | {chr(256 + place): byte for place, byte in enumerate(others)}
+
+
+BYTES = _byte_letters()
 
 
 class TokenizerFile:
@@ -62,6 +75,23 @@ class TokenizerFile:
     def decode(self, ids: Sequence[int]) -> str:
         """Text of token ids, special tokens left out."""
         return self._tokenizer.decode(list(ids), skip_special_tokens=True)
+
+    def pieces(self) -> list[bytes]:
+        """What each token adds to a text, by id; b"" for special tokens. Bytes: a token may hold part of a character."""
+        decoder, added = self._tokenizer.decoder, self._tokenizer.get_added_tokens_decoder()
+        vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
+        kind = repr(decoder)
+        pieces = [b""] * (1 + max(vocabulary.values()))
+        for token, index in vocabulary.items():
+            if index in added and added[index].special:
+                continue
+            if "ByteLevel(" in kind and BYTES.keys() >= set(token):
+                pieces[index] = bytes(BYTES[letter] for letter in token)
+            elif "ByteFallback(" in kind and BYTE_TOKEN.fullmatch(token):
+                pieces[index] = bytes.fromhex(token[3:5])
+            else:  # behind a letter, for some decoders treat the first token of a text in another way
+                pieces[index] = decoder.decode(["a", token])[1:].encode() if decoder else token.encode()
+        return pieces
 
     def id_of(self, token: str) -> int | None:
         """Id of one token, None when the vocabulary lacks it."""

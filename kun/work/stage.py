@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import polars as pl
 
 from kun.engine.base import Failure, Gauge, Model, Sampling, Tokens
+from kun.engine.schema import check_schema
 from kun.params import Engine
 from kun.project import Project
 from kun.tables.shards import write_json
@@ -53,11 +54,12 @@ class ModelStage:
         def compute(batch: Sequence[Any]) -> list[Row]:
             return _rows(self.model().generate(batch, sampling), vars)
 
+        if sampling.schema:
+            check_schema(sampling.schema)
         tokens = self.tokens.count(prompts)
         costs = [n + sampling.max_new_tokens for n in tokens]
-        # Without a schema the key is the one that rows had before there were any.
-        drawn = {name: value for name, value in asdict(sampling).items() if name != "schema" or value}
-        return self._run({"call": "generate", "sampling": drawn}, COMPLETION, compute, prompts, costs, tokens)
+        settings = {"call": "generate", "sampling": sampling_settings(sampling)}
+        return self._run(settings, COMPLETION, compute, prompts, costs, tokens)
 
     def choices(self, prompts: Sequence[str], choices: Sequence[str]) -> pl.DataFrame | None:
         """Rows (log_probabilities: one per choice)."""
@@ -119,6 +121,14 @@ class ModelStage:
         """Write reports/work/<name>.json anew, with this call and the stage's earlier ones."""
         self._work += work
         write_json(self._project.work(self.name), self._work.metrics(self.name))
+
+
+def sampling_settings(sampling: Sampling) -> dict[str, Any]:
+    """What of `sampling` belongs to a key; free text has the keys that it had before there were schemas."""
+    values = asdict(sampling)
+    if not sampling.schema:
+        del values["schema"]
+    return values
 
 
 def failure_frame(failures: Sequence[Failure | None]) -> pl.DataFrame:
