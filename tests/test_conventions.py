@@ -447,7 +447,7 @@ TENSORS = {"kun/engine/hf.py", "kun/engine/cache.py", "kun/train/"}
 @pytest.mark.parametrize(
     ("package", "at_top", "inside_functions"),
     [
-        ("torch", {*TENSORS, "kun/engine/head.py"}, {"kun/models.py", "kun/doctor.py"}),
+        ("torch", {*TENSORS, "kun/engine/head.py", "kun/engine/grammar.py"}, {"kun/models.py", "kun/doctor.py"}),
         ("transformers", TENSORS, {"kun/models.py"}),
         ("peft", {"kun/train/"}, {"kun/engine/hf.py"}),
         ("accelerate", set(), {"kun/processes.py"}),
