@@ -17,6 +17,9 @@ from kun.engine.tokens import TokenizerFile
 from kun.errors import ModelError
 
 WORD = 32  # bits of an int32
+SLICES = [rf'[^"\\\x00-\x1F\x7F]{{1,{length}}}' for length in (1, 2, 3, 5, 8, 12, 30)]
+"""Runs of letters whose tokens llguidance looks up at once where a string has room for them; its own begin at 10, too long
+for strings of a few Chinese words: 18 ms of a processor for 32 rows instead of 28."""
 BITS = 1 << torch.arange(8, dtype=torch.uint8)
 
 
@@ -66,7 +69,7 @@ class Grammars:
         whole = set(pieces)
         pieces += [byte for byte in (bytes([value]) for value in range(256)) if byte not in whole]
         encoder = _Encoder(self._tokens, pieces, self._ends[0])
-        table = LLTokenizer(TokenizerWrapper(encoder), eos_token=self._ends)
+        table = LLTokenizer(TokenizerWrapper(encoder), eos_token=self._ends, slices=SLICES)
         encoder.table = table
         return table
 
