@@ -322,6 +322,8 @@ class Train:
     """Rows of one optimiser step, all processes together."""
     device_rows: Positive
     """Rows that a process holds at a time; the gradients of the others of its share are accumulated."""
+    gradient_checkpointing: bool
+    """Keep only the inputs of each block and compute the rest again in the backward pass: same result, a third more time."""
     max_length: Annotated[int, 16, None]
     save_steps: Positive
     seed: Seed

@@ -25,6 +25,11 @@ def launcher_is_gone() -> bool:
     return world_size() > 1 and os.getppid() != _PARENT
 
 
+def wants_sharding() -> bool:
+    """Whether the launch asks to spread a model that is trained over its processes (FSDP); accelerate may not do it."""
+    return os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true")
+
+
 def state() -> Any:
     """accelerate's view: this process's device, and the group that it belongs to.
 

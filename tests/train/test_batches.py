@@ -50,4 +50,3 @@ def test_rows_are_padded_on_the_right_and_padding_is_neither_seen_nor_learned() 
     batch = collate([{"input_ids": [5, 6], "labels": [IGNORED, 6]}, {"input_ids": [7], "labels": [7]}])
     assert batch["input_ids"].tolist() == [[5, 6], [7, 0]]
     assert batch["labels"].tolist() == [[IGNORED, 6], [7, IGNORED]]
-    assert batch["attention_mask"].tolist() == [[1, 1], [1, 0]]

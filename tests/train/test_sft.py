@@ -15,8 +15,10 @@ from kun.engine.base import Sampling
 from kun.errors import Busy, InputError, ModelError
 from kun.params import Params
 from kun.project import Project
-from kun.train import sft
-from kun.train.sft import COMPLETE, train
+from kun.train import fit, sft
+from kun.train.fit import COMPLETE
+from kun.train.loss import TargetLoss
+from kun.train.sft import train
 from kun.work.engines import load_engine
 from tests.made import pinned, seed_pairs, seeds, store
 from tests.train.conftest import EPOCHS
@@ -59,7 +61,7 @@ def whole(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable
 
 def killed_at(monkeypatch: pytest.MonkeyPatch, event: str, step: int, before: bool = False) -> None:
     """Let the run die at an event of its callback, when it has done its own part or `before`."""
-    own = getattr(sft._Epochs, event)
+    own = getattr(fit._Epochs, event)
 
     def dying(self: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if not before or state.global_step != step:
@@ -67,7 +69,7 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, event: str, step: int, before: bo
         if state.global_step == step:
             raise Killed
 
-    monkeypatch.setattr(sft._Epochs, event, dying)
+    monkeypatch.setattr(fit._Epochs, event, dying)
 
 
 KILLS = {
@@ -124,9 +126,9 @@ def test_a_torn_checkpoint_is_passed_over(
     (checkpoints[1] / COMPLETE).unlink()
     (checkpoints[1] / "optimizer.pt").write_bytes(b"torn")
     steps = []
-    own = sft._Epochs.on_step_end
+    own = fit._Epochs.on_step_end
     monkeypatch.setattr(
-        sft._Epochs, "on_step_end", lambda self, a, s, c, **k: (steps.append(s.global_step), own(self, a, s, c, **k))[1]
+        fit._Epochs, "on_step_end", lambda self, a, s, c, **k: (steps.append(s.global_step), own(self, a, s, c, **k))[1]
     )
     train(project, "label", params)
     assert steps == list(range(6, EPOCHS * STEPS + 1)), "from checkpoint-5"
@@ -140,7 +142,7 @@ def test_a_finished_run_is_not_repeated(
     first = products(project)
     assert not list(work(project).glob("checkpoint-*")), "checkpoints of a finished run only fill the disk"
     shutil.rmtree(project.adapter("label"))
-    monkeypatch.setattr(sft, "load_model", lambda *args: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(fit, "load_model", lambda *args: pytest.fail("a model was loaded"))
     train(project, "label", params)
     assert products(project) == first
 
@@ -150,8 +152,8 @@ def test_what_decides_a_result_makes_a_new_run_and_the_rest_does_not(
 ) -> None:
     train(project, "label", params)
     loaded: list[object] = []
-    own = sft.load_model
-    monkeypatch.setattr(sft, "load_model", lambda *args: (loaded.append(args), own(*args))[1])
+    own = fit.load_model
+    monkeypatch.setattr(fit, "load_model", lambda *args: (loaded.append(args), own(*args))[1])
     train(project, "label", replace(params, train=replace(params.train, save_steps=9)))
     assert loaded == []
     train(project, "label", replace(params, train=replace(params.train, lora_rank=2)))
@@ -161,20 +163,12 @@ def test_what_decides_a_result_makes_a_new_run_and_the_rest_does_not(
     assert len(loaded) == 2
 
 
-def by_definition(project: Project, params: Params, pairs: list[tuple[str, str]]) -> list[float]:
-    """Held-out loss of models/label from the engine's own code, for each way to lay three rows into batches of two.
-
-    Mean over target and end token of a batch, the batches weighted by their rows.
-    """
+def by_definition(project: Project, params: Params, pairs: list[tuple[str, str]]) -> float:
+    """Held-out loss of models/label from the engine's own code: the mean over target and end tokens."""
     model = load_engine(project, params.engine, "label")
     prompts = [model.chat(label_prompt(output, params.label.lang)) for _, output in pairs]  # type: ignore[attr-defined]
     losses = model.losses([(prompt, f"{text}<|im_end|>") for prompt, (text, _) in zip(prompts, pairs, strict=True)])
-    means = []
-    for alone in losses:
-        pair = [loss for loss in losses if loss is not alone]
-        of_pair = sum(loss.total for loss in pair) / sum(loss.n_tokens for loss in pair)
-        means.append((2 * of_pair + alone.total / alone.n_tokens) / 3)
-    return means
+    return sum(loss.total for loss in losses) / sum(loss.n_tokens for loss in losses)
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
@@ -184,7 +178,7 @@ def test_the_best_epoch_is_kept_and_the_engine_sees_what_was_trained(
     """Held-out pairs that training makes ever less likely: the first epoch must win."""
     pairs = [("what is a lever", "杠杆。"), ("why is the sky blue?", "光。"), ("how do plants grow", "水。")]
     store(project, "seeds", seeds([*seed_pairs(10), *pairs], heldout=3))
-    rate = 0.02 if method == "lora" else 0.005
+    rate = 0.2 if method == "lora" else 0.005
     params = replace(params, train=replace(params.train, method=method, learning_rate=rate))
     summary = train(project, "label", params)
     assert summary is not None
@@ -193,7 +187,7 @@ def test_the_best_epoch_is_kept_and_the_engine_sees_what_was_trained(
     best = min(losses, key=lambda epoch: losses[epoch])
     assert best < EPOCHS, "or keeping the last epoch would pass too"
     assert (summary["best_epoch"], summary["heldout_loss"]) == (best, losses[best])
-    assert min(abs(mean - losses[best]) for mean in by_definition(project, params, pairs)) < 5e-4
+    assert by_definition(project, params, pairs) == pytest.approx(losses[best], abs=1e-4)
     assert min(abs(losses[epoch] - losses[best]) for epoch in losses if epoch != best) > 1e-3
     assert (project.adapter("label") / "adapter_config.json").is_file() == (method == "lora")
 
@@ -314,15 +308,14 @@ def test_accumulated_rows_train_like_rows_at_once(project: Project, params: Para
     assert at_once is not None and by_one is not None
     for one, other in zip(by_one["history"], at_once["history"], strict=True):
         assert one["train_loss"] == pytest.approx(other["train_loss"], rel=1e-3)
-        # The held-out loss is a mean over batches, which are smaller here.
-        assert one["heldout_loss"] == pytest.approx(other["heldout_loss"], rel=1e-2)
+        assert one["heldout_loss"] == pytest.approx(other["heldout_loss"], rel=1e-3)
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_in_bfloat16_the_trained_weights_are_float32(project: Project, params: Params, method: str) -> None:
     """Computed in bfloat16, learned in float32: otherwise small updates are rounded away."""
     low = replace(params, engine=replace(params.engine, dtype="bfloat16"))
-    rate = 0.02 if method == "lora" else 1e-3
+    rate = 0.2 if method == "lora" else 1e-3
     summary = train(project, "label", replace(low, train=replace(low.train, method=method, learning_rate=rate)))
     assert summary is not None
     losses = [epoch["heldout_loss"] for epoch in summary["history"]]
@@ -331,12 +324,18 @@ def test_in_bfloat16_the_trained_weights_are_float32(project: Project, params: P
     assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
 
 
-def test_a_loss_that_is_no_number_is_told(project: Project, params: Params) -> None:
+@pytest.mark.parametrize("where", ["step 1;", "step 5;"], ids=["in training", "on held-out examples"])
+def test_a_loss_that_is_no_number_is_told(project: Project, params: Params, where: str) -> None:
+    learns = where == "step 1;"
+    own = TargetLoss.__call__
+
+    def broken(self: TargetLoss, logits: torch.Tensor, *args: Any, **named: Any) -> torch.Tensor:
+        value = own(self, logits, *args, **named)
+        return value * torch.nan if torch.is_grad_enabled() == learns else value
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            sft.TargetLoss, "__call__", lambda self, outputs, labels, **named: outputs.logits.sum() * torch.nan
-        )
-        with pytest.raises(ModelError, match=r"not a number.*train\.learning_rate"):
+        patch.setattr(TargetLoss, "__call__", broken)
+        with pytest.raises(ModelError, match=rf"not a number at {where}.*train\.learning_rate"):
             train(project, "label", params)
 
 
@@ -345,7 +344,7 @@ def test_memory_that_does_not_suffice_names_the_knob(project: Project, params: P
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore.")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sft.TargetLoss, "__call__", too_large)
+        patch.setattr(TargetLoss, "__call__", too_large)
         with pytest.raises(ModelError, match=r"2\.00 GiB.*train\.device_rows") as caught:
             train(project, "label", params)
     assert "\n" not in str(caught.value)
