@@ -4,6 +4,7 @@
 starts them itself, and tells accelerate the same by the same variables. bench/faults/kills.py kills ranks at random moments.
 """
 
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ import psutil
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from kun.models import pin_base
@@ -70,16 +72,21 @@ ENVIRONMENT = {
 
 def launch(folder: Path, *words: str, alone: bool = False) -> str:
     """Output of `python WORDS` in one process or two; AssertionError unless it exits 0."""
-    done = subprocess.run(
+    done = attempt(folder, *words, alone=alone)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout + done.stderr
+
+
+def attempt(folder: Path, *words: str, alone: bool = False, **variables: str) -> subprocess.CompletedProcess[str]:
+    """`python WORDS` in one process or two, to whatever end."""
+    return subprocess.run(
         [sys.executable, *([] if alone else TORCHRUN), *words],
         cwd=folder,
-        env={**os.environ, **ENVIRONMENT},
+        env={**os.environ, **ENVIRONMENT, **variables},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-4000:]
-    return done.stdout + done.stderr
 
 
 def test_the_processes_know_of_each_other(tmp_path: Path) -> None:
@@ -197,3 +204,49 @@ def test_a_kill_costs_the_batch_of_the_killed_alone(project: Project) -> None:
     shutil.rmtree(project.scratch / "work" / "label")
     launch(project.root, "-m", "kun", "label", alone=True)
     assert [path.read_bytes() for path in sorted(project.dataset("labelled").iterdir())] == killed
+
+
+FSDP = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP"}
+
+
+def trained(project: Project) -> dict[str, torch.Tensor]:
+    (file,) = project.adapter("label").glob("*.safetensors")
+    return load_file(file)
+
+
+def test_two_processes_train_like_one_and_go_on_to_the_same_bytes(project: Project, tiny_base: Path) -> None:
+    """Whole copies (DDP), then shards (FSDP; accelerate has it on GPUs only, see tests/launched.py), whose tied weight is
+    the harder case. Rank 1 dies by kill -9 in the middle of an epoch."""
+    pin_base(project, Model(str(tiny_base), "main", "CC0-1.0"))
+    launch(project.root, "-m", "kun", "train", "label", alone=True)
+    alone = trained(project)
+    for variables in ({}, {**FSDP, "KUN_TEST_SHARD": "1"}):
+
+        def run(variables: dict[str, str] = variables, **more: str) -> subprocess.CompletedProcess[str]:
+            return attempt(project.root, "-m", "tests.launched", "train", "label", **variables, **more)
+
+        shutil.rmtree(project.scratch / "work")
+        done = run()
+        assert done.returncode == 0, done.stderr[-4000:]
+        told = json.loads((project.root / "reports/work/train-label.json").read_text(encoding="utf-8"))
+        assert (told["processes"], told["sharded"]) == (2, bool(variables))
+        whole = trained(project)
+        assert whole.keys() == alone.keys()
+        for name, weight in alone.items():
+            torch.testing.assert_close(whole[name], weight, rtol=1e-4, atol=1e-5, msg=name)
+
+        shutil.rmtree(project.scratch / "work")
+        assert run(KUN_TEST_DIE="5").returncode != 0
+        assert list(project.scratch.glob("work/train-label/*/checkpoint-4/complete"))
+        done = run()
+        assert done.returncode == 0, done.stderr[-4000:]
+        resumed = trained(project)
+        assert all(resumed[name].equal(whole[name]) for name in whole)
+
+
+def test_sharding_that_accelerate_would_pass_over_is_refused(project: Project) -> None:
+    """On processors it trains whole copies without a word."""
+    done = attempt(project.root, "-m", "kun", "train", "label", **FSDP)
+    assert done.returncode != 0
+    assert "accelerate does not shard (FSDP) on cpu" in done.stderr
+    assert not project.adapter("label").exists()

@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import hashlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -254,6 +255,9 @@ class _Draws:
 def load_model(folder: Path, dtype: torch.dtype, adapter: Path | None = None) -> Any:
     """The model in `folder`, an adapter merged into its weights; ModelError when either does not load."""
     logging.disable_progress_bar()
+    os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = (
+        "false"  # else a launch with FSDP leaves all ranks but 0 empty weights
+    )
     try:
         if adapter is not None and not (adapter / "adapter_config.json").is_file():
             folder, adapter = adapter, None  # fully fine-tuned

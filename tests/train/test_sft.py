@@ -135,6 +135,56 @@ def test_a_torn_checkpoint_is_passed_over(
     assert products(project) == whole(params)
 
 
+def test_a_checkpoint_of_another_kind_is_refused(
+    project: Project, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shards (FSDP) and whole models are stored differently."""
+    killed_at(monkeypatch, "on_step_end", 7)
+    with pytest.raises(Killed):
+        train(project, "label", params)
+    monkeypatch.undo()
+    for marker in work(project).glob("checkpoint-*/complete"):
+        marker.write_text("sharded", encoding="utf-8")
+    with pytest.raises(ModelError, match="was written with FSDP and cannot go on without it"):
+        train(project, "label", params)
+
+
+def test_gradient_checkpointing_changes_no_result(
+    project: Project, params: Params, whole: Callable[[Params], dict[str, bytes]]
+) -> None:
+    params_of = replace(params, train=replace(params.train, gradient_checkpointing=True))
+    train(project, "label", params_of)
+    assert products(project) == whole(params)
+
+
+def test_curves_go_by_step_and_survive_a_kill(
+    project: Project, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_at(monkeypatch, "on_step_end", 7)
+    with pytest.raises(Killed):
+        train(project, "label", params)
+    monkeypatch.undo()
+    train(project, "label", params)
+    curves = project.root / "reports/train/label/plots/metrics"
+    every = [str(step) for step in range(1, EPOCHS * STEPS + 1)]
+    for name, steps in (
+        ("train_loss", every),
+        ("learning_rate", every),
+        ("grad_norm", every),
+        ("heldout_loss", every[4::5]),
+    ):
+        lines = (curves / f"{name}.tsv").read_text(encoding="utf-8").splitlines()
+        assert [line.split("\t")[0] for line in lines] == ["step", *steps]
+    work_files = project.root / "reports/work"
+    assert len((work_files / "train-label.tsv").read_text(encoding="utf-8").splitlines()) == 1 + len(every)
+    told = json.loads((work_files / "train-label.json").read_text(encoding="utf-8"))
+    assert (told["steps"], told["processes"], told["device"]) == (15, 1, "cpu")
+    assert told["tokens"] > told["target_tokens"] > 0 and told["peak_memory"] > 0
+    before = {path.name: path.read_bytes() for path in work_files.iterdir()}
+    train(project, "label", params)
+    assert {path.name: path.read_bytes() for path in work_files.iterdir()} == before, "from scratch the same is told"
+
+
 def test_a_finished_run_is_not_repeated(
     project: Project, params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -178,7 +228,7 @@ def test_the_best_epoch_is_kept_and_the_engine_sees_what_was_trained(
     """Held-out pairs that training makes ever less likely: the first epoch must win."""
     pairs = [("what is a lever", "杠杆。"), ("why is the sky blue?", "光。"), ("how do plants grow", "水。")]
     store(project, "seeds", seeds([*seed_pairs(10), *pairs], heldout=3))
-    rate = 0.2 if method == "lora" else 0.005
+    rate = 0.05 if method == "lora" else 0.005
     params = replace(params, train=replace(params.train, method=method, learning_rate=rate))
     summary = train(project, "label", params)
     assert summary is not None
@@ -315,7 +365,7 @@ def test_accumulated_rows_train_like_rows_at_once(project: Project, params: Para
 def test_in_bfloat16_the_trained_weights_are_float32(project: Project, params: Params, method: str) -> None:
     """Computed in bfloat16, learned in float32: otherwise small updates are rounded away."""
     low = replace(params, engine=replace(params.engine, dtype="bfloat16"))
-    rate = 0.2 if method == "lora" else 1e-3
+    rate = 0.05 if method == "lora" else 1e-3
     summary = train(project, "label", replace(low, train=replace(low.train, method=method, learning_rate=rate)))
     assert summary is not None
     losses = [epoch["heldout_loss"] for epoch in summary["history"]]
