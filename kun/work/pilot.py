@@ -1,7 +1,8 @@
 """A pilot: some missing rows of a stage, computed as the real run would and kept, and what they say about the others.
 
-The sample is fair: of as many classes of like cost as there are rows to draw, one row each. 95% intervals of tokens, time and
-cost are a bootstrap over the pilot's rows, those of shares Wilson's. They know nothing of what else will load the machine.
+The sample is fair: of as many classes of like cost as there are rows to draw, one row each. 95% intervals of tokens and cost are
+a bootstrap over the pilot's rows, of time over its rows and the speed of its batches; those of shares are Wilson's. They know
+nothing of what else will load the machine.
 """
 
 import random
@@ -68,13 +69,15 @@ class Pilot:
 
 @dataclass(frozen=True)
 class Measured:
-    """What the pilot's rows took; a batch's figures fall to its rows by their tokens."""
+    """What the pilot's rows took."""
 
-    seconds: dict[str, float]
-    """Key -> seconds of its device."""
+    weights: dict[str, float]
+    """Key -> tokens in and out, by which a batch's figures fall to its rows."""
     tokens_out: dict[str, float]
     paid: dict[str, float]
     batches: list[Batch]
+    seconds: list[float]
+    """Of each batch on its device."""
     padded: float
     """Tokens of the batches, by the longest row of each."""
     loading: float
@@ -91,19 +94,21 @@ def measured(folder: Path, pilot: Pilot) -> Measured | None:
     if not own:
         return None
     n_new = dict(pilot.results.select("key", "n_new").iter_rows()) if "n_new" in pilot.results.columns else {}
-    seconds, tokens_out, paid = {}, {}, {}
+    weights: dict[str, float] = {}
+    tokens_out, paid = {}, {}
     for line in own:
-        weights = {key: pilot.tokens[key] + n_new.get(key, 0) + 1 for key in line["keys"]}
-        whole = sum(weights.values())
-        for key, weight in weights.items():
-            seconds[key], paid[key] = (line[name] * weight / whole for name in ("seconds", "cost"))
-            tokens_out[key] = n_new.get(key, line["tokens_out"] / len(weights))
+        weights |= {key: pilot.tokens[key] + n_new.get(key, 0) + 1.0 for key in line["keys"]}
+        whole = sum(weights[key] for key in line["keys"])
+        for key in line["keys"]:
+            paid[key] = line["cost"] * weights[key] / whole
+            tokens_out[key] = n_new.get(key, line["tokens_out"] / len(line["keys"]))
     last = own[-1]
     return Measured(
-        seconds,
+        weights,
         tokens_out,
         paid,
         [line["keys"] for line in own],
+        [line["seconds"] for line in own],
         sum(len(line["keys"]) * max(pilot.costs[key] for key in line["keys"]) for line in own),
         max(line["loading"] for line in own),
         last["processes"],
@@ -126,22 +131,33 @@ class Rest:
 
 def rest_of(pilot: Pilot, told: Measured, engine: Engine) -> Rest:
     """Means of the pilot's rows times the number of the others; time also by how the others fill their batches."""
-    keys = list(told.seconds)
     rest = {key: pilot.costs[key] for key in pilot.rest}
     batches = make_batches(rest, engine.batch_tokens, engine.max_rows)
     # A few rows of all lengths share batches badly; the whole stage has neighbours of a length.
     computed = sum(len(batch) * max(rest[key] for key in batch) for batch in batches)
-    fill = (computed / max(sum(rest.values()), 1)) / (told.padded / sum(pilot.costs[key] for key in keys))
-    busy = total([told.seconds[key] * fill for key in keys], len(rest))
+    fill = (computed / max(sum(rest.values()), 1)) / (told.padded / sum(pilot.costs[key] for key in told.weights))
+    busy = _busy(told, len(rest) * fill)
     load = told.loading if rest else 0.0
     clock = Estimate(*(value / told.processes for value in (busy.value, busy.low, busy.high)))
     return Rest(
-        total([told.tokens_out[key] for key in keys], len(rest)),
+        total(list(told.tokens_out.values()), len(rest)),
         clock.plus(load),
         busy.plus(load * told.processes),
-        total([told.paid[key] for key in keys], len(rest)),
+        total(list(told.paid.values()), len(rest)),
         max(map(len, batches), default=0),
     )
+
+
+def _busy(told: Measured, rows: float) -> Estimate:
+    """Seconds of all devices together: tokens of a row, times seconds of a token, both drawn anew."""
+    rng = np.random.default_rng(SEED)
+    sizes = np.array([sum(told.weights[key] for key in batch) for batch in told.batches])
+    seconds, weights = np.array(told.seconds), np.array(list(told.weights.values()))
+    batches = rng.integers(len(sizes), size=(DRAWS, len(sizes)))
+    speed = seconds[batches].sum(axis=1) / sizes[batches].sum(axis=1)
+    drawn = speed * rng.choice(weights, size=(DRAWS, len(weights))).mean(axis=1) * rows
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Estimate(float(seconds.sum()) / len(weights) * rows, float(low), float(high))
 
 
 def total(values: list[float], rows: int) -> Estimate:
