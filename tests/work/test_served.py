@@ -15,13 +15,14 @@ import pytest
 import yaml
 
 from kun.backtranslate.label import label
-from kun.engine.base import Completion, Sampling
+from kun.engine.base import Completion, Gauge, Sampling
 from kun.errors import ConfigError
 from kun.params import Engine
 from kun.project import Project
 from kun.schemas import INSTRUCTION
 from kun.tables.shards import read_dataset
-from kun.work.stage import ModelStage, served_model
+from kun.work.engines import served_model
+from kun.work.stage import ModelStage
 from tests.copies import OFFLINE_GUARD, ROOT
 from tests.engine.servers import Handler, message_of, politely, scripted
 from tests.made import PARAMS, changed, ledger, prose, seed_pairs, store, texts
@@ -196,6 +197,9 @@ def test_batches_are_a_few_times_what_is_under_way(tmp_path: Path, monkeypatch: 
         def generate(self, prompts: list[str], sampling: Sampling) -> list[Any]:
             sizes.append(len(prompts))
             return [Completion("好", "stop", 1) for _ in prompts]
+
+        def gauge(self) -> Gauge:
+            return Gauge("server", pads=False)
 
     stage = ModelStage(Project(tmp_path), "label", served("http://127.0.0.1:9/v1", "m", concurrency=10), "label")
     monkeypatch.setattr(stage, "model", Batches)
