@@ -7,7 +7,6 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from kun.project import Project
 from kun.tables.shards import read_dataset
 from kun.train.arguments import lora_config
 from kun.train.batches import Rows, collate, in_order
+from kun.train.curves import n_targets
 from kun.train.examples import build_examples, encode
 from kun.train.loss import learn_targets
 
@@ -80,32 +80,33 @@ def main() -> None:
     parser.add_argument("--project", type=Path, default=Path())
     parser.add_argument("--name", choices=("label", "chat"), default="label")
     parser.add_argument("--steps", type=int, default=6)
-    parser.add_argument("--rows", type=int, help="of a batch; train.batch_rows if not given")
     given = parser.parse_args()
     project, params = Project(given.project), load_params()
-    if given.rows:
-        params = replace(params, train=replace(params.train, batch_rows=given.rows))
     keep_freed_memory()
     contenders = {"kun": contender(project, params, True), "plain": contender(project, params, False)}
-    times: dict[str, list[float]] = {name: [] for name in contenders}
     print(f"{torch.get_num_threads()} threads, {pick_device()}, {given.name}, {params.train.batch_rows} rows a step")
-    print(f"{'step':>4} {'tokens':>7} {'targets':>8} {'kun':>8} {'plain':>8} {'ratio':>6} {'losses differ by':>17}")
+    print("step  tokens  targets  kun s  plain s  ratio  of processor time  losses differ by")
+    ratios: list[tuple[float, float]] = []
     for number, rows in enumerate(batches(project, given.name, params)[: given.steps + 1]):
-        losses = {}
+        taken: dict[str, tuple[float, float, float]] = {}
         for name, step in contenders.items() if number % 2 else reversed(contenders.items()):
-            start = time.perf_counter()
-            losses[name] = step(rows)
-            times[name].append(time.perf_counter() - start)
-        ours, plain = times["kun"][-1], times["plain"][-1]
-        tokens = sum(len(row["input_ids"]) for row in rows)
-        targets = sum(label >= 0 for row in rows for label in row["labels"])
-        parted = abs(losses["kun"] - losses["plain"]) / losses["plain"]
+            wall, processor = time.perf_counter(), time.process_time()
+            loss = step(rows)
+            taken[name] = (time.perf_counter() - wall, time.process_time() - processor, loss)
+        (ours, our_work, our_loss), (plain, plain_work, plain_loss) = taken["kun"], taken["plain"]
+        tokens, targets = sum(len(row["input_ids"]) for row in rows), sum(map(n_targets, rows))
+        ratios.append((plain / ours, plain_work / our_work))
+        parted = abs(our_loss - plain_loss) / plain_loss
         note = "" if number else "  (warm-up, not counted)"
         print(
-            f"{number:>4} {tokens:>7} {targets:>8} {ours:8.2f} {plain:8.2f} {plain / ours:5.2f}x {parted:17.1e}{note}"
+            f"{number:>4} {tokens:>7} {targets:>8} {ours:6.2f} {plain:8.2f} {ratios[-1][0]:5.2f}x {ratios[-1][1]:17.2f}x"
+            f" {parted:17.1e}{note}",
+            flush=True,
         )
-    medians = {name: statistics.median(seconds[1:]) for name, seconds in times.items()}
-    print(f"medians: {medians['kun']:.2f} s, {medians['plain']:.2f} s; ratio {medians['plain'] / medians['kun']:.2f}x")
+    for title, values in zip(("wall time", "processor time"), zip(*ratios[1:], strict=True), strict=True):
+        print(
+            f"{title}: median of the ratios {statistics.median(values):.2f}x ({min(values):.2f} to {max(values):.2f})"
+        )
 
 
 if __name__ == "__main__":
