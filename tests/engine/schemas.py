@@ -18,7 +18,7 @@ def short(limit: int) -> dict[str, Any]:
     return {"type": "string", "minLength": 1, "maxLength": limit}
 
 
-POINTS = {"type": "array", "items": short(6), "minItems": 1, "maxItems": 3}
+POINTS = {"type": "array", "items": short(4), "minItems": 1, "maxItems": 2}
 SCHEMAS: dict[str, dict[str, Any]] = {
     "enum": closed({"难度": {"enum": ["易", "中", "难"]}}),
     "courses": closed(
