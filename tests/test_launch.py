@@ -109,9 +109,15 @@ def test_two_processes_train_write_and_judge_like_one(project: Project) -> None:
         assert "Traceback" not in launch(project.root, "-m", "kun", *words)
     both = read_dataset(project.dataset("labelled"))
     assert both.height == 24
+    figures = json.loads(project.work("label").read_text(encoding="utf-8"))
+    assert (figures["rows"], figures["measured"], figures["processes"]) == (24, 24, 2)
     shutil.rmtree(project.scratch / "work" / "label")
     launch(project.root, "-m", "kun", "label", alone=True)
     assert read_dataset(project.dataset("labelled")).equals(both)
+    shutil.rmtree(project.scratch / "work" / "label")
+    told = launch(project.root, "-m", "kun", "plan", "label", "--rows", "12")
+    assert told.count("label: 24 rows, 12 in scratch (12 of them by this pilot), 12 to do") == 1
+    assert "with 2 processes on cpu" in told
     settings = sorted(project.scratch.glob("work/train-*/*/settings.json"))
     assert len(settings) == 2, "both processes worked on one run of each model"
 
