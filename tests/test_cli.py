@@ -112,11 +112,14 @@ def test_a_stage_tells_what_was_known_and_rows_and_reasons_on_stderr(copy: Copy)
 def test_summary_prints_the_funnel_on_stdout(copy: Copy) -> None:
     result = kun("summary")
     assert result.exit_code == 0
-    rows = {line.split()[0]: line.split() for line in result.stdout.splitlines() if line.strip()}
+    funnel, work, places = result.stdout.split("\n\n")
+    rows = {line.split()[0]: line.split() for line in funnel.splitlines()}
     for stage in STAGES:
         counts = copy.counts(stage)
         assert rows[stage][1:3] == [str(counts["rows_in"]), str(counts["kept"])]
-    assert "data/release" in result.stdout
+    assert work.startswith("model work")
+    assert {line.split()[0] for line in work.splitlines()[1:]} >= {"perplexity", "label", "judge", "polish"}
+    assert "data/release" in places
 
 
 def test_a_passed_gate_exits_0_and_a_broken_one_1(copy: Copy) -> None:
