@@ -19,7 +19,7 @@ from kun.engine.records import parse_record
 from kun.models import load_tokens, locate, read_base
 from kun.project import Project
 
-ROWS, NEW_TOKENS = 32, 96
+ROWS, NEW_TOKENS = 32, 160
 SCHEMA = json.dumps(
     {
         "type": "object",
