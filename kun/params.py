@@ -323,7 +323,7 @@ class Train:
     device_rows: Positive
     """Rows that a process holds at a time; the gradients of the others of its share are accumulated."""
     gradient_checkpointing: bool
-    """Keep only the inputs of each block and compute the rest again in the backward pass: same result, a third more time."""
+    """Keep only the inputs of each block and compute the rest again in the backward pass: same result, one more forward pass."""
     max_length: Annotated[int, 16, None]
     save_steps: Positive
     seed: Seed

@@ -1,7 +1,8 @@
 """Two real processes with one plan and one result.
 
-`accelerate launch` starts several processes on one machine through torchrun, but on processors only with MPI: so here torchrun
-starts them itself, and tells accelerate the same by the same variables. bench/faults/kills.py kills ranks at random moments.
+`accelerate launch` starts several processes on one machine through torchrun, on processors only when told `--multi_gpu` or with
+MPI: so here torchrun starts them itself, and tells accelerate the same by the same variables. bench/faults/kills.py kills
+ranks at random moments.
 """
 
 import json
