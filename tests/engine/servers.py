@@ -115,8 +115,8 @@ class Scripted(ThreadingHTTPServer):
             self.most = max(self.most, self._under_way)
         try:
             self._answer(handler, body)
-        except BrokenPipeError:
-            pass  # the client was killed
+        except ConnectionError:
+            pass  # the client was killed, or has lost patience
         finally:
             with self._lock:
                 self._under_way -= 1

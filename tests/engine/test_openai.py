@@ -1,5 +1,6 @@
 import json
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -155,11 +156,14 @@ def test_penalty_schema_and_further_fields_are_sent(tmp_path: Path) -> None:
 
 
 def test_so_many_requests_are_under_way_and_no_more(tmp_path: Path) -> None:
-    def slowly(handler: Handler, body: dict[str, Any]) -> None:
-        time.sleep(0.05)
+    together = threading.Barrier(6)
+
+    def with_others(handler: Handler, body: dict[str, Any]) -> None:
+        if message_of(body) in ROWS:
+            together.wait(60)
         politely(handler, body)
 
-    rows, server = ask(tmp_path, slowly, concurrency=6)
+    rows, server = ask(tmp_path, with_others, concurrency=6)
     assert rows == GOOD
     assert server.most == 6
 
@@ -204,8 +208,12 @@ def saying(**changes: Any) -> Callable[[Handler, dict[str, Any]], None]:
     return lambda handler, body: handler.reply("答", body, choices=[chat_reply("答", "")["choices"][0] | changes])
 
 
+PATIENCE = 1.5
+"""Seconds; well above what an answer takes on a busy machine."""
+
+
 def asleep(handler: Handler, body: dict[str, Any]) -> None:
-    time.sleep(0.6)
+    time.sleep(2 * PATIENCE)
     politely(handler, body)
 
 
@@ -235,7 +243,7 @@ MALFORMED = {
 
 @pytest.mark.parametrize("misbehave", TRANSIENT.values(), ids=TRANSIENT)
 def test_what_passes_is_tried_again(tmp_path: Path, misbehave: Callable[[Handler, dict[str, Any]], None]) -> None:
-    rows, server = ask(tmp_path, first_times(2, misbehave), ROWS[:4], timeout=0.3, retries=3)
+    rows, server = ask(tmp_path, first_times(2, misbehave), ROWS[:4], timeout=PATIENCE, retries=3)
     assert rows == GOOD[:4]
     assert set(server.times[row] for row in ROWS[:4]) == {3}
 
@@ -251,7 +259,7 @@ def test_nonsense_is_asked_again(tmp_path: Path, misbehave: Callable[[Handler, d
 def test_a_row_that_never_succeeds_fails_with_the_reason_and_the_others_do_not(
     tmp_path: Path, reason: str, misbehave: Callable[[Handler, dict[str, Any]], None]
 ) -> None:
-    rows, server = ask(tmp_path, one_row(misbehave), timeout=0.3, retries=1)
+    rows, server = ask(tmp_path, one_row(misbehave), timeout=PATIENCE, retries=1)
     failed = rows.pop(3)
     assert isinstance(failed, Failure)
     assert (failed.reason, failed.error) == (reason.split(":")[0].strip(), None)
@@ -299,7 +307,7 @@ def test_a_wait_that_the_server_asks_for_is_kept(tmp_path: Path) -> None:
         return politely(handler, body)
 
     assert ask(tmp_path, answer, ROWS[:1])[0] == GOOD[:1]
-    assert 0.5 <= seen[1] - seen[0] < 3, "a hundred times the own wait"
+    assert seen[1] - seen[0] >= 0.5, "a hundred times the own wait"
 
 
 def test_retry_after_may_be_a_date() -> None:
@@ -339,18 +347,23 @@ def test_what_no_row_can_escape_ends_the_stage_at_once_and_keeps_what_is_finishe
 
 
 def test_a_server_that_is_gone_and_comes_back_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "LONGEST_WAIT", 0.5)
+    monkeypatch.setattr(connection, "LONGEST_WAIT", 0.05)
+    waits, wait = threading.Semaphore(0), connection._wait
+
+    def counted(attempt: int) -> float:
+        waits.release()
+        return wait(attempt)
+
+    monkeypatch.setattr(connection, "_wait", counted)
     with scripted(politely) as first:
-        model = model_at(first.url, tmp_path)
+        model = model_at(first.url, tmp_path, retries=100_000)
         assert model.generate(ROWS[:4], GREEDY) == GOOD[:4]
     with ThreadPoolExecutor(1) as helper:
-        begun = time.monotonic()
         told = helper.submit(model.generate, ROWS, GREEDY)
-        time.sleep(1.0)
-        assert not told.done()
+        for _ in range(20):
+            assert waits.acquire(timeout=60), "each try that finds nobody is followed by a wait"
         with scripted(politely, first.server_port) as second:
             assert told.result() == GOOD
-    assert time.monotonic() - begun >= 1.0
     assert sorted(second.asked()) == sorted(ROWS)
 
 

@@ -62,7 +62,7 @@ def start(project: Project, *verb: str) -> "subprocess.Popen[str]":
 
 def run(project: Project, *verb: str) -> tuple[int, str, str]:
     process = start(project, *verb)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     return process.returncode, out, err
 
 
@@ -82,21 +82,22 @@ def test_label_judge_and_polish_need_neither_a_local_model_nor_torch(tmp_path: P
 
 def test_a_stage_that_is_killed_asks_only_for_what_is_missing(tmp_path: Path) -> None:
     """At most the rows of one batch, 8 times the concurrency, are asked again."""
-    enough = threading.Event()
+    enough, killed = threading.Event(), threading.Event()
 
     def answer(handler: Handler, body: dict[str, Any]) -> None:
         time.sleep(0.01)
         if len(handler.server.asked()) > 25:
             enough.set()
-            time.sleep(0.5)
+            killed.wait(60)
         politely(handler, body)
 
     with scripted(answer) as server:
         project = prepared(tmp_path, server.url)
         process = start(project, "label")
-        assert enough.wait(30)
+        assert enough.wait(120)
         process.send_signal(signal.SIGKILL)
         process.communicate()
+        killed.set()
         assert finished(project) == 16, "one batch of two that were begun"
     with scripted(politely) as server:
         project = prepared(tmp_path, server.url)
