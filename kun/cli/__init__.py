@@ -1,0 +1,10 @@
+"""`kun VERB`: one verb per stage of dvc.yaml, run in the project's folder. Knobs live in params.yaml.
+
+`kun --help` lists the verbs in the order in which their modules are imported here.
+"""
+
+# isort: off
+from kun.cli.group import main
+from kun.cli import stages, tools
+
+__all__ = ["main", "stages", "tools"]
