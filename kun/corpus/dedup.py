@@ -5,6 +5,7 @@ rows that go. Only the texts whose signatures meet are in memory together.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from kun.corpus.letters import comparable
 from kun.corpus.minhash import Signatures, signatures_of
 from kun.corpus.neardup import Alike, near_duplicates
 from kun.corpus.text import by_source, text_id
+from kun.corpus.verified import read_verified, write_verified
 from kun.params import Dedup, Executor
 from kun.project import Project
 from kun.tables.ledger import close_shards, rejects
@@ -35,7 +37,8 @@ def dedup(project: Project, params: Dedup, executor: Executor = "processes") -> 
     how = {"shingle": params.shingle, "bins": params.bins, "seed": params.seed}
     signed = compute_parts(project.scratch, "signatures", code | how, pieces, partial(_sign, params), executor)
     rows = _in_order(signed, params.prefer)
-    gone = pl.concat([_equal(rows), _similar(rows, signed, [piece.payload for piece in pieces], params)])
+    known = project.scratch / "verified" / f"{content_key(code | asdict(params))[:16]}.parquet"
+    gone = pl.concat([_equal(rows), _similar(rows, signed, [piece.payload for piece in pieces], params, known)])
     without = [
         _without(piece, gone.filter(pl.col("shard") == number).drop("shard")) for number, piece in enumerate(pieces)
     ]
@@ -86,15 +89,19 @@ def _equal(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _similar(rows: pl.DataFrame, signed: Sequence[Part], texts: Sequence[Path], params: Dedup) -> pl.DataFrame:
-    """Rows to drop (shard and GONE) that resemble an earlier one of other letters."""
+def _similar(
+    rows: pl.DataFrame, signed: Sequence[Part], texts: Sequence[Path], params: Dedup, known: Path
+) -> pl.DataFrame:
+    """Rows to drop (shard and GONE) that resemble an earlier one of other letters; pairs in the file `known` are not read."""
     distinct = rows.filter(pl.col("key").is_first_distinct())
     signatures = _signatures(signed, distinct["place"].to_numpy(), rows.height, params.bins)
 
     def letters(wanted: NDArray[np.int64]) -> list[str]:
         return _letters(distinct[wanted].select("shard", "row"), texts)
 
-    twins = near_duplicates(signatures, letters, Alike(params.shingle, params.threshold, params.short_chars))
+    verified = read_verified(known, distinct["key"])
+    twins = near_duplicates(signatures, letters, Alike(params.shingle, params.threshold, params.short_chars), verified)
+    write_verified(known, distinct["key"], verified)
     ids = distinct["id"]
     return distinct[[twin.row for twin in twins]].select(
         "shard",

@@ -1,7 +1,6 @@
 """Near-duplicates: signatures propose pairs, the true Jaccard similarity of the shingles and a look at the place of the
 differences decide."""
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +9,9 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from rapidfuzz.distance import Levenshtein, Opcode
 
+from kun.corpus.facts import different_facts
 from kun.corpus.minhash import Signatures, band_groups, bands_for, jaccard, shingle_words
-from kun.corpus.runs import Words
 
 SLACK = 4
 """Standard deviations by which the similarity of signatures may fall short of the threshold before the texts are read."""
@@ -26,12 +24,6 @@ CHECKS = 32
 
 WORDS = 4096
 """Texts whose shingles stay in memory: similar texts are read again and again."""
-
-FACT_PLACES = 2
-"""Short texts that differ at this many places or fewer state different facts; copies with noise differ at more."""
-
-FACT_CHARS = 8
-"""Letters of the longest fact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,32 +50,31 @@ class Twin:
 Letters = Callable[[NDArray[np.int64]], Sequence[str]]
 """Rows -> their texts as compared (`bare`)."""
 
+Verified = dict[tuple[int, int], float]
+"""A row and an earlier one -> the Jaccard similarity of near-duplicates, UNLIKE of others."""
 
-def near_duplicates(signatures: Signatures, letters_of: Letters, alike: Alike) -> list[Twin]:
-    """Rows to drop; `letters_of` is asked once, for the rows that share a band with another.
+UNLIKE = -1.0
+
+
+def near_duplicates(
+    signatures: Signatures, letters_of: Letters, alike: Alike, verified: Verified | None = None
+) -> list[Twin]:
+    """Rows to drop; `letters_of` is asked for rows that share a band with another.
 
     Goes through the rows in order and drops one if it resembles a row that was kept; so every dropped row has a twin that
     stays, and of a chain a ~ b ~ c only b goes if a and c are not alike. Depends on nothing but the arguments.
+
+    Pairs in `verified` are not read again: where it holds some, the texts of pairs that it lacks are all that is read. It
+    grows by the pairs that were compared.
     """
+    verified = {} if verified is None else verified
     groups = band_groups(signatures, bands_for(alike.threshold, signatures.shape[1]))
     least = _least_estimate(alike.threshold, signatures.shape[1])
     suspects = np.flatnonzero((groups >= 0).any(axis=1))
-    letters = dict(zip(suspects.tolist(), letters_of(suspects), strict=True))
-    words_of = lru_cache(WORDS)(lambda row: shingle_words(letters[row], alike.shingle))
-    kept_rows: defaultdict[int, list[int]] = defaultdict(list)
-    found = []
-    for row in letters:
-        own = groups[row][groups[row] >= 0].tolist()
-        proposed = sorted({other for group in own for other in kept_rows.get(group, ())})
-        near = _near(row, proposed, signatures, least) if proposed else []
-        twin = _twin(row, near, letters, words_of, alike)
-        if twin is not None:
-            found.append(twin)
-            continue
-        for group in own:
-            if len(kept_rows[group]) < GROUP:
-                kept_rows[group].append(row)
-    return found
+    shared = _shared_groups(suspects, groups)
+    verifier = _Verifier(letters_of, alike, verified)
+    verifier.read(_unverified(shared, signatures, least, verified) if verified else suspects)
+    return _repeats(shared, signatures, least, verifier)
 
 
 def letters_among(texts: Sequence[str]) -> Letters:
@@ -103,37 +94,50 @@ def without_twins(rows: pl.DataFrame, twins: Sequence[Twin], threshold: float) -
     return rows.filter(~pl.int_range(pl.len()).is_in(places.implode())), dropped
 
 
-def different_facts(left: str, right: str, short: int) -> bool:
-    """True when two short texts differ by a word or a number at one or two places alone, as two fillings of a form do.
-
-    Words that one has more do not count, wherever they stand: sites put them around a copied text, and editors into it.
-    """
-    if min(len(left), len(right)) >= short:
-        return False
-    places: list[list[Opcode]] = []
-    for edit in Levenshtein.opcodes(left, right):
-        if edit.tag != "equal":
-            if places and edit.src_start <= places[-1][-1].src_end + 1:  # one equal letter does not part two places
-                places[-1].append(edit)
-            else:
-                places.append([edit])
-    return 0 < len(places) <= FACT_PLACES and all(_is_fact(place, left, right) for place in places)
-
-
-def _is_fact(place: Sequence[Opcode], left: str, right: str) -> bool:
-    """A word for another, or a number on one side."""
-    here = left[place[0].src_start : place[-1].src_end]
-    there = right[place[0].dest_start : place[-1].dest_end]
-    numbers = _NUMBER.search(here + there) is not None
-    return max(len(here), len(there)) <= FACT_CHARS and (numbers or bool(here and there))
-
-
-_NUMBER = re.compile(r"[\d零〇一二两三四五六七八九十百千万亿半]")
-
-
 def _least_estimate(threshold: float, bins: int) -> float:
     """The similarity of signatures below which the texts are hardly ever as similar as `threshold`."""
     return threshold - SLACK * float(np.sqrt(threshold * (1 - threshold) / bins))
+
+
+def _shared_groups(suspects: NDArray[np.int64], groups: NDArray[np.int32]) -> dict[int, list[int]]:
+    """Each suspect's groups that have another row, in the order of the rows."""
+    own = groups[suspects]
+    numbers = own[own >= 0].tolist()
+    ends = np.cumsum((own >= 0).sum(axis=1)).tolist()
+    return {row: numbers[start:end] for row, start, end in zip(suspects.tolist(), [0, *ends], ends, strict=False)}
+
+
+def _unverified(
+    shared: Mapping[int, list[int]], signatures: Signatures, least: float, verified: Verified
+) -> NDArray[np.int64]:
+    """Rows of the pairs that are not verified and would be compared, if none of them are alike."""
+    rows: set[int] = set()
+
+    def note(row: int, other: int) -> float:
+        if (row, other) not in verified:
+            rows.update((row, other))
+        return verified.get((row, other), UNLIKE)
+
+    _repeats(shared, signatures, least, note)
+    return np.array(sorted(rows), dtype=np.int64)
+
+
+def _repeats(
+    shared: Mapping[int, list[int]], signatures: Signatures, least: float, similarity: Callable[[int, int], float]
+) -> list[Twin]:
+    kept_rows: defaultdict[int, list[int]] = defaultdict(list)
+    found = []
+    for row, own in shared.items():
+        proposed = sorted({other for group in own for other in kept_rows.get(group, ())})
+        near = _near(row, proposed, signatures, least) if proposed else []
+        twin = next((Twin(row, other, value) for other in near if (value := similarity(row, other)) != UNLIKE), None)
+        if twin is not None:
+            found.append(twin)
+            continue
+        for group in own:
+            if len(kept_rows[group]) < GROUP:
+                kept_rows[group].append(row)
+    return found
 
 
 def _near(row: int, proposed: list[int], signatures: Signatures, least: float) -> list[int]:
@@ -143,11 +147,27 @@ def _near(row: int, proposed: list[int], signatures: Signatures, least: float) -
     return [proposed[place] for place in order.tolist() if estimates[place] >= least]
 
 
-def _twin(
-    row: int, near: list[int], letters: Mapping[int, str], words_of: Callable[[int], Words], alike: Alike
-) -> Twin | None:
-    for other in near:
-        similarity = jaccard(words_of(row), words_of(other))
-        if similarity >= alike.threshold and not different_facts(letters[other], letters[row], alike.short_chars):
-            return Twin(row, other, similarity)
-    return None
+class _Verifier:
+    """Similarity of a row and an earlier one, by their texts unless it is known."""
+
+    def __init__(self, letters_of: Letters, alike: Alike, verified: Verified) -> None:
+        self._letters_of, self._alike, self._verified = letters_of, alike, verified
+        self._letters: dict[int, str] = {}
+        self._words = lru_cache(WORDS)(lambda row: shingle_words(self._letters[row], alike.shingle))
+
+    def read(self, rows: NDArray[np.int64]) -> None:
+        self._letters.update(zip(rows.tolist(), self._letters_of(rows), strict=True))
+
+    def __call__(self, row: int, other: int) -> float:
+        if (row, other) not in self._verified:
+            if unread := [one for one in (row, other) if one not in self._letters]:
+                self.read(np.array(unread))
+            self._verified[row, other] = self._compare(row, other)
+        return self._verified[row, other]
+
+    def _compare(self, row: int, other: int) -> float:
+        similarity = jaccard(self._words(row), self._words(other))
+        alike = similarity >= self._alike.threshold and not different_facts(
+            self._letters[other], self._letters[row], self._alike.short_chars
+        )
+        return similarity if alike else UNLIKE

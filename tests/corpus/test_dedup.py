@@ -64,6 +64,8 @@ def test_only_new_shards_are_signed_and_only_changed_ones_written(
     shutil.rmtree(project.scratch)
     assert told(old, new) == []
     assert read_dataset(project.dataset("deduped")).equals(first)
+    read = pl.read_parquet(next((project.scratch / "verified").iterdir()))
+    assert read.height, "pairs were compared, and are kept"
     assert told(old, new, seed=8) == [known("dedup", 10, 0)], "other hashes, other signatures, the same outcome"
 
 
