@@ -1,26 +1,21 @@
 """The default backend: transformers on one device per process."""
 
-import ctypes
 import functools
-import hashlib
-import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, Cache
-from transformers.utils import logging
+from transformers import Cache
 
-from kun import processes
 from kun.engine.base import Completion, Gauge, Sampling, TokenLoss
 from kun.engine.cache import growing_cache, repeated
-from kun.engine.grammar import Grammars, Rows
-from kun.engine.head import likeliest, logits_of
+from kun.engine.draws import Draws
+from kun.engine.grammar import Grammars
+from kun.engine.head import logits_of
+from kun.engine.loading import check_head, keep_freed_memory, load_model, pick_device, pick_dtype, softcap
 from kun.engine.tokens import TokenizerFile
-from kun.errors import ModelError, OutOfMemory
+from kun.errors import OutOfMemory
 
 T = TypeVar("T")
 
@@ -80,7 +75,7 @@ class HFModel:
         """Complete prompts as one batch; rows that end leave the batch, so the longest holds nobody's memory."""
         encoded = self.tokens.encode(prompts)
         ids, mask = _left_padded(encoded, self.device)
-        draws = _Draws(prompts, sampling, self._grammars.rows(sampling.schema, len(prompts)))
+        draws = Draws(prompts, sampling, self._grammars.rows(sampling.schema, len(prompts)))
         cache = growing_cache()
         written: list[list[int]] = [[] for _ in prompts]
         finish = ["length"] * len(prompts)
@@ -222,104 +217,6 @@ class HFModel:
         return softcap(logits_of(self._head, states).T, self.model.config)
 
 
-class _Draws:
-    """Chooses the next token of each row, from a random stream that belongs to the row's prompt alone."""
-
-    def __init__(self, prompts: Sequence[str], sampling: Sampling, grammar: Rows | None) -> None:
-        self._sampling, self._grammar = sampling, grammar
-        self._streams = [torch.Generator().manual_seed(_row_seed(prompt, sampling.seed)) for prompt in prompts]
-
-    def next(self, logits: torch.Tensor, active: list[int], written: list[list[int]]) -> torch.Tensor:
-        """One token id per active row; `logits` is [rows, vocabulary] and is changed in place."""
-        if self._sampling.repetition_penalty != 1.0:
-            for row, index in enumerate(active):
-                if seen := written[index]:
-                    ids = torch.tensor(sorted(set(seen)), device=logits.device)
-                    values = logits[row, ids]
-                    penalty = self._sampling.repetition_penalty
-                    logits[row, ids] = torch.where(values > 0, values / penalty, values * penalty)
-        if self._grammar is not None:  # behind the penalty, which cannot bring back what a schema forbids
-            self._grammar.mask(logits, active, written)
-        if self._sampling.temperature == 0:
-            return likeliest(logits.T)
-        ordered, order = (logits / self._sampling.temperature).softmax(1).sort(1, descending=True)
-        total = ordered.cumsum(1)
-        # The token that crosses top_p still belongs to the nucleus, and the likeliest always does.
-        ordered[:, 1:] = ordered[:, 1:].where((total - ordered)[:, 1:] < self._sampling.top_p, 0)
-        total = ordered.cumsum(1)
-        points = torch.tensor([[torch.rand((), generator=self._streams[index]).item()] for index in active])
-        place = torch.searchsorted(total, points.to(total) * total[:, -1:], right=True)
-        return order.gather(1, place.clamp(max=order.shape[1] - 1))[:, 0]
-
-
-def load_model(folder: Path, dtype: torch.dtype, adapter: Path | None = None) -> Any:
-    """The model in `folder`, an adapter merged into its weights; ModelError when either does not load."""
-    logging.disable_progress_bar()
-    os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = (
-        "false"  # else a launch with FSDP leaves all ranks but 0 empty weights
-    )
-    try:
-        if adapter is not None and not (adapter / "adapter_config.json").is_file():
-            folder, adapter = adapter, None  # fully fine-tuned
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa")
-        if adapter is not None:
-            from peft import PeftModel
-
-            model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"cannot load the model in {adapter or folder}: {str(error).splitlines()[0]}") from error
-    return model
-
-
-def check_head(model: Any) -> None:
-    """ModelError unless logits are the head's weight times hidden states: some models scale or shift them.
-
-    Scores and training losses apply the head themselves, and would be wrong without a word.
-    """
-    ids = torch.tensor([[0, 1]], device=model.device)
-    with torch.no_grad():
-        told = model(input_ids=ids).logits[0].float()
-        states = model.base_model(input_ids=ids).last_hidden_state[0]
-        ours = softcap((model.get_output_embeddings().weight @ states.T).T.float(), model.config)
-    if float((told - ours).abs().max()) > 0.02 * float(told.abs().max()):
-        raise ModelError(
-            f"models of type {model.config.model_type} scale or shift their logits, which kun does not know"
-        )
-
-
-def pick_device() -> torch.device:
-    """The device that accelerate gives this process."""
-    device: torch.device = processes.state().device
-    return device
-
-
-def pick_dtype(wanted: str, device: torch.device) -> torch.dtype:
-    """`auto` means bfloat16 where the hardware multiplies it natively: emulation on other processors is 100x slower."""
-    if wanted != "auto":
-        return torch.bfloat16 if wanted == "bfloat16" else torch.float32
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    if device.type == "cpu" and torch.cpu._is_amx_tile_supported():
-        return torch.bfloat16
-    return torch.float32
-
-
-def softcap(logits: torch.Tensor, config: Any) -> torch.Tensor:
-    """Gemma 2 bounds its logits; others leave them as they are."""
-    cap = getattr(config, "final_logit_softcapping", None)
-    return logits if cap is None else torch.tanh(logits / cap) * cap
-
-
-def keep_freed_memory() -> None:
-    """Tell glibc to keep large freed buffers: giving them back costs page faults for each batch of logits."""
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        if hasattr(libc, "mallopt"):
-            trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # from malloc.h
-            for option, value in ((mmap_threshold, 1 << 30), (trim_threshold, 1 << 30), (top_pad, 1 << 26)):
-                libc.mallopt(option, value)
-
-
 def _end_ids(model: Any, tokens: TokenizerFile, end_token: str) -> list[int]:
     own = model.generation_config.eos_token_id if model.generation_config is not None else None
     ids = own if isinstance(own, list) else [own]
@@ -358,8 +255,3 @@ def _shared_prefix(rows: list[list[int]]) -> int:
     first, last = min(rows), max(rows)
     same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), shortest)
     return max(min(same, shortest - 1), 0)
-
-
-def _row_seed(prompt: str, seed: int) -> int:
-    digest = hashlib.blake2b(f"{seed}\n{prompt}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest) >> 1

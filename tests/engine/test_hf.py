@@ -9,7 +9,8 @@ from transformers import AutoModelForCausalLM, GraniteConfig, PhiConfig
 
 from kun.backtranslate.judge import BAD, GOOD, judge_prompt
 from kun.engine.base import Sampling
-from kun.engine.hf import HFModel, _fits_or_says_so, load_model, pick_dtype, telling_prefixes
+from kun.engine.hf import HFModel, _fits_or_says_so, telling_prefixes
+from kun.engine.loading import load_model, pick_dtype
 from kun.errors import ModelError, OutOfMemory
 from tests.engine.conftest import END, WINDOW, tokens_of
 from tests.made import PARAMS, changed
