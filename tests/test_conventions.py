@@ -31,7 +31,7 @@ PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encodin
 CHECKED: dict[str, str] = ITEMS["check"]
 VERBS = list(main.commands)
 
-NO_STAGES = ("plan", "doctor", "summary")
+NO_STAGES = ("explain", "why", "plan", "doctor", "summary")
 MODEL_STAGES = ("perplexity", "corpus", "train", "evaluate", "label", "judge", "polish")
 SHARED_SECTIONS = ("model", "engine")
 NOT_IN_RESULTS = {
@@ -56,7 +56,7 @@ LAYERS = (
     ("corpus",),
     ("backtranslate", "gate", "release"),
     ("train",),
-    ("forecast", "doctor"),
+    ("forecast", "doctor", "explain"),
     ("cli",),
     ("reference", "__main__"),
 )

@@ -5,6 +5,6 @@
 
 # isort: off
 from kun.cli.group import main
-from kun.cli import stages, tools
+from kun.cli import stages, look, tools
 
-__all__ = ["main", "stages", "tools"]
+__all__ = ["look", "main", "stages", "tools"]

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,8 @@ class Group(click.Group):
         except KunError as error:
             click.echo(f"kun: {error}", err=True)
             ctx.exit(error.exit_code)
+        except BrokenPipeError:  # of `kun why | head`: nobody reads on
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except OSError as error:
             if error.errno in FULL_DISK:
                 message = "no space is left on the disk; free some and run again, finished work is kept"

@@ -85,11 +85,7 @@ def cleaned(
 
     `unsafe` are words that no text may have, `boilerplate` lines that go (as `boilerplate_of` gives them).
     """
-    bare = texts["text"] if boilerplate is None else without_lines(texts, boilerplate)
-    repaired = repair(bare, params.simplify)
-    masked = texts.with_columns(mask_private(repaired.texts, params.private, params.ner))
-    seen = features(masked, unsafe)
-    seen = english_features(seen) if "en" in params.languages else seen
+    seen, repaired = looked_at(texts, params, unsafe, boilerplate)
     cheap = split_by_rules(seen, rules(params))
     counts = pl.Series(count_tokens(cheap.kept["text"].to_list()), dtype=pl.Int64)
     costly = split_by_rules(cheap.kept.with_columns(n_tokens=counts), length_rule(params))
@@ -97,10 +93,22 @@ def cleaned(
     dropped = [rejects(part.dropped, STAGE, excerpt="masked") for part in (cheap, costly)]
     facts = {
         "tokens": counts.sum(),
-        "repaired": {"boilerplate": int((bare != texts["text"]).sum()), **repaired.counts},
-        **_private(masked),
+        "repaired": repaired,
+        **_private(seen),
     }
     return Cleaned(conform(costly.kept, CLEAN), pl.concat(dropped), facts)
+
+
+def looked_at(
+    texts: pl.DataFrame, params: Clean, unsafe: Sequence[str], boilerplate: pl.DataFrame | None = None
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """The repaired rows with all that the rules look at, and how many texts each repair changed."""
+    bare = texts["text"] if boilerplate is None else without_lines(texts, boilerplate)
+    repaired = repair(bare, params.simplify)
+    masked = texts.with_columns(mask_private(repaired.texts, params.private, params.ner))
+    seen = features(masked, unsafe)
+    seen = english_features(seen) if "en" in params.languages else seen
+    return seen, {"boilerplate": int((bare != texts["text"]).sum()), **repaired.counts}
 
 
 def unsafe_words(place: Path) -> list[str]:

@@ -1,0 +1,1 @@
+"""What became of a record, and why: reads what the stages left, writes nothing."""

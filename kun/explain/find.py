@@ -1,0 +1,110 @@
+"""From what a person has at hand (an id, a place in a file, a line of the release, a piece of text) to the id of a record."""
+
+import re
+from collections.abc import Sequence
+
+import polars as pl
+
+from kun.corpus.text import normalise, text_id
+from kun.errors import InputError
+from kun.project import Project
+from kun.schemas import REJECT
+from kun.tables.shards import readable, shards
+
+ID_CHARS = 32
+LEAST_PREFIX = 6
+"""Hexadecimal digits from which on a word is taken for the beginning of an id: 16 million of them."""
+SHOWN = 5
+"""Candidates that an error names."""
+TEXTS = (("ingested", "text"), ("labelled", "instruction"), ("polished", "answer"))
+"""Where a piece of text is looked for."""
+
+
+def find(project: Project, wanted: str) -> str:
+    """The id of the one record that `wanted` names; InputError for none (with the nearest) or several."""
+    wanted = wanted.strip()
+    if not wanted:
+        raise InputError(
+            "name a record: its id, or the beginning of it, its place (forum.csv:64), a line of the release, or some of its text"
+        )
+    if re.fullmatch(r"\d{1,9}", wanted):
+        return _released(project, int(wanted))
+    if re.fullmatch(rf"[0-9a-f]{{{LEAST_PREFIX},{ID_CHARS}}}", wanted):
+        return _by_prefix(project, wanted)
+    return _by_text(project, wanted)
+
+
+def scan(project: Project, dataset: str) -> pl.LazyFrame | None:
+    """A dataset, None when it was never made."""
+    folder = project.dataset(dataset)
+    return pl.scan_parquet(shards(folder)) if folder.is_dir() else None
+
+
+def ledgers(project: Project) -> pl.LazyFrame:
+    """The rejects of all stages."""
+    parts = sorted((project.root / "data" / "rejects").glob("*/part-*.parquet"))
+    return pl.scan_parquet(parts) if parts else pl.LazyFrame(schema=REJECT)
+
+
+def _released(project: Project, line: int) -> str:
+    pairs = scan(project, "pairs")
+    if pairs is None:
+        raise InputError("there is no release yet, so no line of it; run `dvc repro` first")
+    with readable(project.dataset("pairs")):
+        found = pairs.select("id").slice(line - 1, 1).collect() if line else pl.DataFrame({"id": []})
+        if found.is_empty():
+            rows = pairs.select(pl.len()).collect().item()
+            raise InputError(f"the release has no line {line}; its {rows} lines count from 1")
+    return str(found["id"][0])
+
+
+def _by_prefix(project: Project, prefix: str) -> str:
+    begins = pl.col("id").str.starts_with(prefix)
+    found = _ids(project, begins)
+    if not found:
+        near = [prefix[:length] for length in range(len(prefix) - 1, 1, -1)]
+        close = next((ids for start in near if (ids := _ids(project, pl.col("id").str.starts_with(start)))), [])
+        hint = f"; nearest: {', '.join(close[:SHOWN])}" if close else ""
+        raise InputError(f"no record has the id {prefix}{'' if len(prefix) == ID_CHARS else '…'}{hint}")
+    return _only(found, f"the id {prefix}…")
+
+
+def _by_text(project: Project, text: str) -> str:
+    for record in (text, text_id(normalise(text))):  # what never became a row has its place as its id: forum.csv:64
+        if _ids(project, pl.col("id") == record):
+            return record
+    if found := _at(project, text):
+        return _only(found, text)
+    for dataset, column in TEXTS:
+        if (table := scan(project, dataset)) is not None:
+            with readable(project.dataset(dataset)):
+                has = table.filter(pl.col(column).str.contains(text, literal=True))
+                found += has.select("id").head(SHOWN + 1).collect()["id"].to_list()
+    if not found:
+        raise InputError(f"no text, instruction or answer contains {text[:40]!r}")
+    return _only(list(dict.fromkeys(found)), f"{text[:40]!r}")
+
+
+def _at(project: Project, origin: str) -> list[str]:
+    """Records read from that place: `essays/tea.txt:12`."""
+    table = scan(project, "ingested")
+    if table is None or ":" not in origin:
+        return []
+    with readable(project.dataset("ingested")):
+        return table.filter(pl.col("origin") == origin).select("id").collect()["id"].to_list()
+
+
+def _ids(project: Project, condition: pl.Expr) -> list[str]:
+    """A few ids that are met anywhere; a record that was never ingested stands in the ledger alone."""
+    tables = [table for name in ("ingested", "pairs") if (table := scan(project, name)) is not None]
+    queries = [table.filter(condition).select("id").head(SHOWN + 1) for table in (*tables, ledgers(project))]
+    with readable(project.root / "data"):
+        found = pl.concat(pl.collect_all(queries))["id"]
+    return found.unique(maintain_order=True).to_list()
+
+
+def _only(found: Sequence[str], what: str) -> str:
+    if len(found) > 1:
+        more = "" if len(found) <= SHOWN else ", …"
+        raise InputError(f"several records have {what}: {', '.join(found[:SHOWN])}{more}; name one")
+    return found[0]
