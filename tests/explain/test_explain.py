@@ -55,10 +55,10 @@ def test_a_released_record_is_found_by_all_that_names_it(project: Project) -> No
 
 
 def test_a_record_that_never_became_a_row_is_found_by_its_place(project: Project, params: Params) -> None:
-    row = ledger(project, "ingest").filter(pl.col("reason") == "malformed_json").row(0, named=True)
+    row = ledger(project, "ingest").filter(pl.col("id").str.contains(":")).row(0, named=True)
     (step,) = life(project, params, find(project, row["id"]))
-    assert (step.stage, step.outcome, step.verdict["reason"]) == ("ingest", "dropped", "malformed_json")
-    assert row["excerpt"][:20] in page(row["id"], [step], full=True)
+    assert (step.stage, step.outcome, step.verdict["reason"]) == ("ingest", "dropped", row["reason"])
+    assert printable(row["excerpt"])[:20] in page(row["id"], [step], full=True)
 
 
 @pytest.mark.parametrize(
