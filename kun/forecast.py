@@ -14,6 +14,7 @@ from kun.corpus.perplexity import perplexity
 from kun.errors import ConfigError
 from kun.params import Params
 from kun.project import Project
+from kun.select.losses import losses
 from kun.work.pilot import Estimate, Measured, Pilot, rest_of, share
 
 Passing = Mapping[str, pl.Series]
@@ -29,6 +30,8 @@ def forecast(project: Project, params: Params, stage: str, rows: int) -> str | N
         raise ConfigError(
             "perplexity.backend is kenlm: no model works in it, and it is done in seconds; run `kun perplexity`"
         )
+    if stage == "losses" and params.losses.model == "none":
+        raise ConfigError("losses.model is none: no model works in it; name a scorer")
     pilot = Pilot(rows)
     _run(project, params, stage, pilot)
     return None if processes.rank() != 0 else _table(project, params, stage, pilot)
@@ -40,12 +43,15 @@ def _run(project: Project, params: Params, stage: str, pilot: Pilot) -> None:
         "label": partial(label, project, params.label),
         "judge": partial(judge, project, params.judge),
         "polish": partial(polish, project, params.polish, params.judge),
+        "losses": partial(losses, project, params.losses),
     }
     runs[stage](params.engine, pilot)
 
 
 def _passing(project: Project, params: Params, stage: str, results: pl.DataFrame) -> Passing:
     """What becomes of finished rows, in the words of the rules that will look at them."""
+    if stage == "losses":
+        return {"passes scored": pl.repeat(True, results.height, eager=True)}
     if stage == "perplexity":
         return {"rows scored": pl.repeat(True, results.height, eager=True)}
     if stage == "judge":

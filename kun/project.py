@@ -1,4 +1,7 @@
-"""Where everything lies. Stage, command, params section and dataset share a name, so no path is ever passed around."""
+"""Where everything lies. Stage, command, params section and dataset share a name, so no path is ever passed around.
+
+Names of pipelines beside the main line have its name before them: the stage or dataset `reflection/pairs`.
+"""
 
 import os
 from dataclasses import dataclass
@@ -10,6 +13,10 @@ class Project:
     """The folder that holds params.yaml and dvc.yaml; by default the current one (DVC runs stages there)."""
 
     root: Path = Path()
+    pinned: str = "base"
+    """Which pin counts as the base model: models/<pinned>.json."""
+    kept_in: Path | None = None
+    """Scratch of work outside of any project; else it is found as `scratch` says."""
 
     def dataset(self, name: str) -> Path:
         """Folder of parquet shards."""
@@ -21,15 +28,23 @@ class Project:
 
     def counts(self, stage: str) -> Path:
         """JSON: rows in, kept, dropped, failed, by reason and by source."""
-        return self.root / "reports" / "counts" / f"{stage}.json"
+        return self._report("counts", stage)
 
     def work(self, stage: str) -> Path:
         """JSON: what the model work of a stage cost; speed is no data, so only the report reads it."""
-        return self.root / "reports" / "work" / f"{stage}.json"
+        return self._report("work", stage)
 
     def check(self, dataset: str) -> Path:
         """JSON result of the dataset's gate; the HTML lies beside it."""
-        return self.root / "reports" / "checks" / f"{dataset}.json"
+        return self._report("checks", dataset)
+
+    def _report(self, kind: str, name: str) -> Path:
+        """reports/<kind>/<name>.json; of <pipeline>/<name> reports/<pipeline>/<kind>/<name>.json.
+
+        The main line depends on whole folders of its reports: what another pipeline wrote there would run it again.
+        """
+        pipeline, _, own = name.rpartition("/")
+        return self.root / "reports" / pipeline / kind / f"{own}.json"
 
     def adapter(self, name: str) -> Path:
         """Folder of a trained model: `label` or `chat`."""
@@ -38,7 +53,7 @@ class Project:
     @property
     def base(self) -> Path:
         """The pin of the base model."""
-        return self.root / "models" / "base.json"
+        return self.root / "models" / f"{self.pinned}.json"
 
     @property
     def scratch(self) -> Path:
@@ -46,7 +61,7 @@ class Project:
 
         A queued experiment runs in a copy under `.dvc/tmp/exps/<name>`; walking out of it lets all runs share results.
         """
-        if chosen := os.environ.get("KUN_SCRATCH"):
+        if chosen := self.kept_in or os.environ.get("KUN_SCRATCH"):
             return Path(chosen)
         root = self.root.resolve()
         for parent in root.parents:

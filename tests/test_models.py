@@ -253,7 +253,7 @@ def test_the_conversion_of_a_package_is_shared_and_whole_or_absent(
             shutil.copy(base / name, folder)
         (folder / "origin.json").write_text('{"licence": "gemma"}', encoding="utf-8")
 
-    monkeypatch.setattr(models, "_package_file", lambda name, folder: (gguf, "1.0.0"))
+    monkeypatch.setattr(models, "_package_file", lambda name, folder, key: (gguf, "1.0.0"))
     monkeypatch.setattr(models, "ProcessPoolExecutor", Inline)
     monkeypatch.setattr(models, "_convert_weights", weights)
     monkeypatch.setattr(models, "_convert_tokenizer", broken)
@@ -293,10 +293,10 @@ def test_a_packages_file_is_joined_whole_or_not_at_all(tmp_path: Path, monkeypat
     parts = Parts()
     monkeypatch.setattr(models.importlib, "import_module", lambda name: parts)
     with pytest.raises(KeyboardInterrupt):
-        models._package_file("click", tmp_path)
+        models._package_file("click", tmp_path, "model.base")
     assert list(tmp_path.iterdir()) == []
     parts.torn = False
-    whole, version = models._package_file("click", tmp_path)
+    whole, version = models._package_file("click", tmp_path, "model.base")
     assert (whole.name, whole.read_bytes()) == (f"click-{version}.gguf", b"GGUF")
     parts.torn = True
-    assert models._package_file("click", tmp_path)[0] == whole, "joined once"
+    assert models._package_file("click", tmp_path, "model.base")[0] == whole, "joined once"

@@ -145,6 +145,12 @@ def test_a_character_model_needs_no_plan(project: Project) -> None:
         forecast(project, params, "perplexity", 64)
 
 
+def test_without_a_scorer_there_is_nothing_to_plan(project: Project) -> None:
+    params = changed(FAST, losses=changed(FAST.losses, model="none"))
+    with pytest.raises(ConfigError, match=r"losses\.model is none"):
+        forecast(project, params, "losses", 64)
+
+
 def test_a_missing_input_is_one_line(kun: Any) -> None:
     result = kun("plan", "judge")
     assert result.exit_code == 2

@@ -4,11 +4,21 @@ It is taught the seeds for a few steps, so that its replies are Chinese and come
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
 ROOT = Path(__file__).parent.parent
 MARKERS = ["<pad>", "<bos>", "<eos>", "<|im_start|>", "<|im_end|>", "<unk>"]
@@ -16,6 +26,7 @@ CHATML = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content | trim }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+PARROT_TIMES = 6
 PLAIN = [chr(code) for code in range(32, 127)] + ["\n"] + list("，。、：；？！“”（）《》【】好差")
 
 
@@ -81,3 +92,83 @@ def _teach(
         optimiser.step()
         optimiser.zero_grad()
     model.eval()
+
+
+def make_random_model(folder: Path, kind: str, like: Path) -> Path:
+    """A model of GPT-2's or Gemma 3's kind with random weights and the tokenizer of the folder `like`."""
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(like)
+    ends = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+    torch.manual_seed(1)
+    makers: dict[str, Callable[[], PreTrainedModel]] = {
+        "gpt2": lambda: GPT2LMHeadModel(
+            GPT2Config(
+                vocab_size=len(tokenizer),
+                n_positions=2048,
+                n_embd=32,
+                n_layer=2,
+                n_head=2,
+                initializer_range=0.3,
+                **ends,
+            )
+        ),
+        "gemma": lambda: Gemma3ForCausalLM(
+            Gemma3TextConfig(
+                vocab_size=len(tokenizer),
+                hidden_size=32,
+                intermediate_size=64,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                num_key_value_heads=1,
+                head_dim=16,
+                sliding_window=8,
+                layer_types=["sliding_attention", "full_attention"],
+                initializer_range=0.3,
+                **ends,
+            )
+        ),
+    }
+    makers[kind]().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def make_constant_model(folder: Path, like: Path) -> Path:
+    """The model in `like` with a head of zeros: every token is as probable as any other."""
+    model = LlamaForCausalLM.from_pretrained(like)
+    model.config.tie_word_embeddings = False
+    model.lm_head.weight = torch.nn.Parameter(torch.zeros_like(model.lm_head.weight))
+    model.save_pretrained(folder)
+    PreTrainedTokenizerFast.from_pretrained(like).save_pretrained(folder)
+    return folder
+
+
+def make_parrot(folder: Path, like: Path, words: str, steps: int = 100) -> Path:
+    """A model that has learned to answer each of `words` with itself, `PARROT_TIMES` times over, and any without a question."""
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(like)
+    torch.manual_seed(2)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=2,
+            bos_token_id=1,
+            eos_token_id=2,
+            pad_token_id=0,
+        )
+    )
+    replies = [f"<|im_start|>assistant\n{word * PARROT_TIMES}<|im_end|>" for word in words]
+    turns = [f"<|im_start|>user\n{word}<|im_end|>\n{reply}" for word, reply in zip(words, replies, strict=True)]
+    asked, alone = (
+        tokenizer(texts, return_tensors="pt", add_special_tokens=False).input_ids for texts in (turns, replies)
+    )
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(steps):
+        (model(input_ids=asked, labels=asked).loss + model(input_ids=alone, labels=alone).loss).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    model.eval().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

@@ -1,6 +1,5 @@
 """Which texts go to the models: those in the perplexity band of their source, each meaning once, a fair sample of them."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -10,6 +9,7 @@ from kun.corpus.meaning import same_meaning
 from kun.corpus.text import by_source
 from kun.params import Corpus, Engine
 from kun.project import Project
+from kun.tables.draw import turn
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.rules import Rule, split_by_rules
 from kun.tables.shards import read_dataset, write_json
@@ -54,18 +54,8 @@ def band_rules(params: Corpus) -> dict[str, Rule]:
 
 def limit_rule(params: Corpus) -> dict[str, Rule]:
     """The first `limit` texts in the order of their turns; no rule when there is no limit."""
-    place = _turn(params.weights).rank("ordinal")
+    place = turn(by_source(params.weights, 1.0, pl.Float64)).rank("ordinal")
     return {"limit": Rule(place <= params.limit, place, params.limit)} if params.limit else {}
-
-
-def _turn(weights: Mapping[str, float]) -> pl.Expr:
-    """When a text is drawn: an exponential waiting time with the weight as its rate, fixed by the id, a hash.
-
-    The first N of these are a weighted sample without replacement (Efraimidis and Spirakis 2006); with equal weights it
-    is the order of the ids. 52 bits of an id: what a float tells apart below 1.
-    """
-    drawn = pl.col("id").str.head(13).str.to_integer(base=16) / 2**52
-    return -(1 - drawn).log() / by_source(weights, 1.0, pl.Float64)
 
 
 def _each_meaning_once(

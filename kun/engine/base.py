@@ -54,6 +54,10 @@ class TokenLoss:
     n_tokens: int
 
 
+Span = tuple[str, str, int]
+"""Context, text, and how many leading tokens of the text count."""
+
+
 @dataclass(frozen=True)
 class Gauge:
     """What a model tells of itself for telemetry; nothing of it decides a result."""
@@ -83,6 +87,12 @@ class Tokens(Protocol):
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, no special tokens added."""
 
+    def begin(self) -> str:
+        """The token that begins a document, else the one that ends it; "" where neither is known."""
+
+    def header(self) -> str:
+        """What the chat template puts before a reply, without the user's turn; "" when nothing."""
+
 
 class Generator(Protocol):
     """Writes text."""
@@ -109,6 +119,13 @@ class Scorer(Protocol):
 
         Context and continuation are tokenised apart, then joined, so the boundary is exact. An empty context means the
         beginning of a document.
+        """
+
+    def span_losses(self, spans: Sequence[Span]) -> Sequence[TokenLoss | Failure]:
+        """Loss of the leading tokens of each text behind its context, as one batch, in input order.
+
+        Tokenised apart as in `losses`, so a text has the same tokens behind every context. Behind an empty context its
+        first token is the context and has no loss itself.
         """
 
     def embeddings(self, texts: Sequence[str]) -> Sequence[list[float] | Failure]:

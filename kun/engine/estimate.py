@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+from kun.errors import ConfigError
+
+CANNOT_SCORE = "a server cannot score given texts; set losses.model to none, or engine.backend to hf for this stage"
 WIDE = "\u2e80"  # from here on: Chinese, Japanese and Korean characters and their punctuation
 NARROW_PER_TOKEN = 3
 
@@ -20,6 +23,14 @@ class ServerTokens:
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, about."""
         return self._count(texts)
+
+    def begin(self) -> str:
+        """ConfigError: only what scores given texts asks for it."""
+        raise ConfigError(CANNOT_SCORE)
+
+    def header(self) -> str:
+        """ConfigError, as `begin`."""
+        raise ConfigError(CANNOT_SCORE)
 
 
 def estimated_tokens(texts: Sequence[str]) -> list[int]:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 
-from kun.engine.base import Completion, Gauge, Sampling, TokenLoss, Tokens
+from kun.engine.base import Completion, Gauge, Sampling, Span, TokenLoss, Tokens
 
 WORDS = ("请说明", "为什么", "如何", "比较", "列举", "水稻", "星星", "历史", "方法", "原因", "变化", "特点")
 
@@ -42,6 +42,14 @@ class FakeModel:
         return [
             TokenLoss(n * (1 + 3 * _fraction(context + text)), n)
             for (context, text), n in zip(pairs, counts, strict=True)
+        ]
+
+    def span_losses(self, spans: Sequence[Span]) -> list[TokenLoss]:
+        """As `losses`, of the leading tokens."""
+        counts = [n if context else max(n - 1, 0) for context, _, n in spans]
+        return [
+            TokenLoss(n * (1 + 3 * _fraction(context + text)), n)
+            for (context, text, _), n in zip(spans, counts, strict=True)
         ]
 
     def embeddings(self, texts: Sequence[str]) -> list[list[float]]:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 from transformers import Cache
 
-from kun.engine.base import Completion, Gauge, Sampling, TokenLoss
+from kun.engine.base import Completion, Gauge, Sampling, Span, TokenLoss
 from kun.engine.cache import growing_cache, repeated
 from kun.engine.draws import Draws
 from kun.engine.grammar import Grammars
@@ -133,16 +133,16 @@ class HFModel:
         contexts = self.tokens.encode([context for context, _ in pairs])
         targets = self.tokens.encode([continuation for _, continuation in pairs])
         begin = self.model.config.bos_token_id
-        rows, predicted = [], []
-        for context, target in zip(contexts, targets, strict=True):
-            # Without context or beginning token the first token has nothing to be predicted from.
-            head = context or ([begin] if begin is not None else target[:1])
-            tail = target if context or begin is not None else target[1:]
-            rows.append([*head, *tail[:-1]])
-            predicted.append(tail)
-        states = self._last_states(rows, [len(tail) for tail in predicted], None, 0)
-        sums = self._summed_losses(states, predicted)
-        return [TokenLoss(total, len(tail)) for total, tail in zip(sums, predicted, strict=True)]
+        heads = [context or ([] if begin is None else [begin]) for context in contexts]
+        return self._losses_behind(heads, targets)
+
+    @_fits_or_says_so
+    @torch.inference_mode()
+    def span_losses(self, spans: Sequence[Span]) -> list[TokenLoss]:
+        """Loss of the leading tokens of each text behind its context."""
+        heads = self.tokens.encode([context for context, _, _ in spans])
+        texts = self.tokens.encode([text for _, text, _ in spans])
+        return self._losses_behind(heads, [ids[:n] for ids, (_, _, n) in zip(texts, spans, strict=True)])
 
     @_fits_or_says_so
     @torch.inference_mode()
@@ -200,6 +200,17 @@ class HFModel:
         ).last_hidden_state
         ends = [len(row) for row in rows]
         return [states[end - count : end] for states, end, count in zip(hidden, ends, counts, strict=True)]
+
+    def _losses_behind(self, heads: list[list[int]], targets: list[list[int]]) -> list[TokenLoss]:
+        """Loss of each target behind its head; without one, of all tokens but the first, which nothing predicts."""
+        rows, predicted = [], []
+        for head, target in zip(heads, targets, strict=True):
+            tail = target if head else target[1:]
+            rows.append([*(head or target[:1]), *tail[:-1]])
+            predicted.append(tail)
+        states = self._last_states(rows, [len(tail) for tail in predicted], None, 0)
+        sums = self._summed_losses(states, predicted)
+        return [TokenLoss(total, len(tail)) for total, tail in zip(sums, predicted, strict=True)]
 
     def _summed_losses(self, states: list[torch.Tensor], targets: list[list[int]]) -> list[float]:
         """Sum of -log p of each row's targets (nats); token t is predicted by the state at its place."""

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from kun.engine.base import Completion, Failure, Gauge, Sampling, TokenLoss, Tokens
+from kun.engine.base import Completion, Failure, Gauge, Sampling, Span, TokenLoss, Tokens
 from kun.engine.connection import Body, Connection, user_turn
+from kun.engine.estimate import CANNOT_SCORE
 from kun.engine.replies import Reply, beginnings, completion, first_log_probabilities, positions
 from kun.engine.usage import Usage
 from kun.errors import ConfigError, ServerError
@@ -65,6 +66,10 @@ class OpenAIModel:
         raise ConfigError(
             "a server cannot score given texts; set perplexity.backend to kenlm, or engine.backend to hf for this stage"
         )
+
+    def span_losses(self, spans: Sequence[Span]) -> list[TokenLoss | Failure]:
+        """ConfigError, as `losses`."""
+        raise ConfigError(CANNOT_SCORE)
 
     def embeddings(self, texts: Sequence[str]) -> list[list[float] | Failure]:
         """ConfigError: hidden states stay inside a server."""

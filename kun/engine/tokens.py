@@ -56,13 +56,16 @@ class TokenizerFile:
 
     def chat(self, message: str) -> str:
         """Render one user turn, ready for the model's reply."""
-        messages = [{"role": "user", "content": message}]
-        try:
-            return self._template.render(
-                messages=messages, add_generation_prompt=True, tools=None, documents=None, **self._special
-            )
-        except jinja2.TemplateError as error:
-            raise _broken(error) from None
+        return self._render(message, ready=True)
+
+    def begin(self) -> str:
+        """The token that begins a document, else the one that ends it."""
+        return self._special["bos_token"] or self._special["eos_token"]
+
+    def header(self) -> str:
+        """What the template puts before a reply: "### 回答：", say; "" when nothing."""
+        turn, ready = self._render("你好", ready=False), self._render("你好", ready=True)
+        return ready.removeprefix(turn) if ready.startswith(turn) else ""
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, no special tokens added."""
@@ -92,6 +95,15 @@ class TokenizerFile:
             else:  # behind a letter, for some decoders treat the first token of a text in another way
                 pieces[index] = decoder.decode(["a", token])[1:].encode() if decoder else token.encode()
         return pieces
+
+    def _render(self, message: str, ready: bool) -> str:
+        messages = [{"role": "user", "content": message}]
+        try:
+            return self._template.render(
+                messages=messages, add_generation_prompt=ready, tools=None, documents=None, **self._special
+            )
+        except jinja2.TemplateError as error:
+            raise _broken(error) from None
 
     def id_of(self, token: str) -> int | None:
         """Id of one token, None when the vocabulary lacks it."""

@@ -13,11 +13,15 @@ from kun.project import Project
 from kun.schemas import DATASETS
 from kun.tables.shards import shards
 
-_MAIN_TEXT = ("output", "answer", "instruction", "text")
+_MAIN_TEXT = ("output", "answer", "question", "instruction", "text")
 _LIMITS = ("limit", "limit_per_file")
+_DISTINCT = {"losses": {"templates": "template", "scorers": "scorer"}}
 _SHARES = {
     "seeds": {"heldout_share": pl.col("split") == "heldout"},
     "judged": {"unparsable_share": pl.col("verdict") == "unparsable"},
+    "reflection/instructions": {"refused_share": pl.col("status") == "failed"},
+    "reflection/answers": {"refused_share": pl.col("status") == "failed"},
+    "losses": {"unscored_share": pl.col("s_cond").is_null() & (pl.col("reason") != "off")},
 }
 
 
@@ -48,6 +52,8 @@ def gather(project: Project, suite: Suite, max_examples: int) -> Facts:
         suspects["duplicate_share"] = _repeated(frame, hashed)
     for name, holds in _SHARES.get(suite.dataset, {}).items():
         values[name] = _collect(frame.select(holds.mean())).item() or 0.0
+    for name, column in _DISTINCT.get(suite.dataset, {}).items():
+        values[name] = _collect(frame.select(pl.col(column).drop_nulls().n_unique())).item()
     if suite.parent:
         against, lost = _against_parent(project, frame, suite.parent, values["rows_in"])
         values |= against

@@ -11,7 +11,7 @@ import polars as pl
 from kun import processes
 from kun.errors import InputError
 from kun.models import load_tokens, locate, read_base
-from kun.params import Params
+from kun.params import Params, TrainTask
 from kun.project import Project
 from kun.tables.shards import read_dataset, write_json
 from kun.train.batches import in_order
@@ -34,16 +34,29 @@ def train(project: Project, name: str, params: Params) -> dict[str, Any] | None:
     The epoch with the lowest held-out loss is kept. Checkpoints live in scratch under a key of everything that decides
     the result, so a rerun continues a killed run and costs nothing after a finished one.
     """
-    made = _encoded(project, name, params)
+    seeds, task = read_dataset(project.dataset("seeds")), getattr(params.train, name)
+    made = {}
+    for split in ("train", "heldout"):
+        rows = seeds.filter(pl.col("split") == split)
+        share = rows.height / max(seeds.height - rows.height, 1) if split == "heldout" else 1.0
+        made[split] = encoded(project, rows, task, params, share)
+    source = "data/seeds (pairs with an input make none for labelling and polishing)"
+    return learn(project, name, params, made, task.epochs, source)
+
+
+def learn(
+    project: Project, name: str, params: Params, made: dict[str, Units], epochs: int, source: str, pipeline: str = ""
+) -> dict[str, Any] | None:
+    """Train models/<name> on the examples `train` and `heldout`, made from `source`; reports go to those of `pipeline`."""
     units = {split: _short_enough(part, params.train.max_length) for split, part in made.items()}
     for split, part in units.items():
         if not part:
             raise InputError(
-                f"no {split} examples for {name}: {_size(made[split])} were made from data/seeds (pairs with an input "
-                f"make none for labelling and polishing), none has at most train.max_length {params.train.max_length} "
-                "tokens; add seeds, or raise train.max_length or seeds.heldout"
+                f"no {split} examples for {name}: {_size(made[split])} were made from {source}, "
+                f"none has at most train.max_length {params.train.max_length} tokens; add seeds, or raise "
+                "train.max_length or seeds.heldout"
             )
-    base, epochs = read_base(project), getattr(params.train, name).epochs
+    base = read_base(project)
     identity = {
         "version": VERSION,
         "model": base.fingerprint,
@@ -64,20 +77,14 @@ def train(project: Project, name: str, params: Params) -> dict[str, Any] | None:
     if not is_main:
         return None
     _publish(project, job)
-    return _report(project, job, made, units)
+    return _report(project, job, made, units, pipeline)
 
 
-def _encoded(project: Project, name: str, params: Params) -> dict[str, Units]:
-    """Examples of both splits."""
-    seeds = read_dataset(project.dataset("seeds"))
+def encoded(project: Project, rows: pl.DataFrame, task: TrainTask, params: Params, share: float = 1.0) -> Units:
+    """Examples of the task from pairs (instruction, input, output); `share` as in `build_examples`."""
     tokens, end_token = load_tokens(project), read_base(project).end_token
-    parts = {}
-    for split in ("train", "heldout"):
-        rows = seeds.filter(pl.col("split") == split)
-        share = rows.height / max(seeds.height - rows.height, 1) if split == "heldout" else 1.0
-        made = build_examples(rows, getattr(params.train, name), params, share)
-        parts[split] = [[encode(example, tokens, end_token) for example in unit] for unit in made]
-    return parts
+    made = build_examples(rows, task, params, share)
+    return [[encode(example, tokens, end_token) for example in unit] for unit in made]
 
 
 def _short_enough(units: Units, longest: int) -> Units:
@@ -102,7 +109,9 @@ def _publish(project: Project, job: Job) -> None:
         write_json(config, told | own)
 
 
-def _report(project: Project, job: Job, made: dict[str, Units], units: dict[str, Units]) -> dict[str, Any]:
+def _report(
+    project: Project, job: Job, made: dict[str, Units], units: dict[str, Units], pipeline: str
+) -> dict[str, Any]:
     """Write summary and curves to reports/train, what the run took to reports/work; returns the summary.
 
     Nothing that hangs on a clock stands in reports/train: later stages read it.
@@ -121,7 +130,7 @@ def _report(project: Project, job: Job, made: dict[str, Units], units: dict[str,
             for entry in history["epochs"]
         ],
     }
-    reports = project.root / "reports"
+    reports = project.root / "reports" / pipeline
     write_json(reports / "train" / f"{job.name}.json", summary)
     write_curves(reports / "train" / job.name, history["epochs"], history["steps"], job.steps_per_epoch)
     write_json(reports / "work" / f"train-{job.name}.json", history["work"])

@@ -36,6 +36,14 @@ class Counted:
         self._sizes.update(zip(new, self._tokens.count(new), strict=True))
         return [self._sizes[text] for text in texts]
 
+    def begin(self) -> str:
+        """The token that begins a document."""
+        return self._tokens.begin()
+
+    def header(self) -> str:
+        """What the template puts before a reply."""
+        return self._tokens.header()
+
 
 def stage_tokens(project: Project, engine: Engine) -> Tokens:
     """What a stage renders and counts its prompts with, before any model is loaded.
@@ -108,6 +116,15 @@ def adapter_hash(project: Project, adapter: str | None) -> str:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
+
+
+def model_name(project: Project, engine: Engine, adapter: str | None) -> str:
+    """What computed a result, for readers of a table: name and fingerprint, and of an adapter its own."""
+    if engine.backend != "hf":
+        return engine.backend if engine.backend == "fake" else served_model(engine, adapter)
+    base = read_base(project)
+    name = f"{Path(base.name).name if base.kind == 'folder' else base.name}@{base.fingerprint}"
+    return f"{name}+{adapter}@{adapter_hash(project, adapter)}" if adapter else name
 
 
 def with_batches(engine: Engine) -> Engine:

@@ -119,8 +119,11 @@ def _plan(task: Task, scratch: Scratch) -> Path:
 
 
 def _fill(pilot: Pilot, scratch: Scratch, results: pl.DataFrame, rows: Rows) -> None:
-    pilot.costs, pilot.tokens = rows.costs, dict(rows.meter.tokens)
-    pilot.results = results.filter(pl.col("key").is_in(list(rows.costs)))
+    """A stage may call more than once; the figures of what was computed are those of the last call."""
+    pilot.costs |= rows.costs
+    pilot.tokens |= rows.meter.tokens
+    own = results.filter(pl.col("key").is_in(list(rows.costs)))
+    pilot.results = pl.concat([pilot.results, own], how="diagonal")
     pilot.measured = measured(scratch.folder, pilot)
 
 

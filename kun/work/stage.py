@@ -6,13 +6,13 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from kun.engine.base import Failure, Gauge, Model, Sampling, Tokens
+from kun.engine.base import Failure, Gauge, Model, Sampling, Span, Tokens
 from kun.engine.schema import check_schema
 from kun.params import Engine
 from kun.project import Project
 from kun.tables.shards import write_json
 from kun.work.batches import Row
-from kun.work.engines import Counted, identity, load_engine, stage_tokens, with_batches
+from kun.work.engines import Counted, identity, load_engine, model_name, stage_tokens, with_batches
 from kun.work.pilot import Pilot
 from kun.work.run import Task, run_task
 from kun.work.scratch import content_key
@@ -81,6 +81,16 @@ class ModelStage:
         costs = [n + 1 for n in self.tokens.count([context + text for context, text in pairs])]
         return self._run({"call": "losses"}, LOSSES, compute, [list(pair) for pair in pairs], costs)
 
+    def span_losses(self, spans: Sequence[Span]) -> pl.DataFrame | None:
+        """Rows (total, n_tokens): loss of the leading tokens of each text behind its context, nats."""
+
+        def compute(batch: Sequence[Any]) -> list[Row]:
+            return _rows(self.model().span_losses([(context, text, n) for context, text, n in batch]), vars)
+
+        contexts = self.tokens.count([context for context, _, _ in spans])
+        costs = [before + n for before, (_, _, n) in zip(contexts, spans, strict=True)]
+        return self._run({"call": "span_losses"}, LOSSES, compute, [list(span) for span in spans], costs)
+
     def embeddings(self, texts: Sequence[str]) -> pl.DataFrame | None:
         """Rows (embedding: mean of the hidden states over the text's tokens)."""
 
@@ -94,6 +104,11 @@ class ModelStage:
         if self._model is None:
             self._model = load_engine(self._project, self._engine, self._adapter, self._tokenizer, self.name)
         return self._model
+
+    @property
+    def model_name(self) -> str:
+        """Name and fingerprint of the model, as tables of its results state it."""
+        return model_name(self._project, self._engine, self._adapter)
 
     def _run(
         self,

@@ -109,6 +109,20 @@ def test_losses_equal_a_naive_forward(model: HFModel) -> None:
     assert alone == pytest.approx([loss.total for loss in losses], abs=1e-3)
 
 
+def test_span_losses_count_the_leading_tokens_alone(model: HFModel) -> None:
+    """Behind an empty context the first token is the context."""
+    prompt = model.chat(MESSAGES[0])
+    spans = [(prompt, MESSAGES[1], 7), (prompt, MESSAGES[1], 100), ("<bos>", MESSAGES[1], 7), ("", MESSAGES[1], 7)]
+    whole = len(model.tokens.encode([MESSAGES[1]])[0])
+    counts = [7, whole, 7, 6]
+    for (context, text, n), counted, loss in zip(spans, counts, model.span_losses(spans), strict=True):
+        head, tail = model.tokens.encode([context, text])
+        ids = [*head, *tail[:n]]
+        split = len(head) or 1
+        assert loss.n_tokens == counted
+        assert loss.total == pytest.approx(-naive_log_probability(model, ids[:split], ids[split:]), abs=1e-3)
+
+
 def test_a_kept_rubric_is_used_again_and_changes_nothing(llama: HFModel) -> None:
     """Every later batch finds the prefix of the first; another prefix takes its place."""
     prompts = judged(llama)

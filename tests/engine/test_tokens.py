@@ -31,6 +31,25 @@ def test_the_plain_template_renders_a_request(tiny_base: Path) -> None:
     assert tokens_of(tiny_base, PLAIN).chat(" 河\n") == "<bos>### 指令：\n河\n\n### 回答：\n"
 
 
+@pytest.mark.parametrize(
+    ("template", "header"),
+    [
+        (PLAIN, "### 回答：\n"),
+        (CHATML, "<|im_start|>assistant\n"),
+        ("[INST] {{ messages[0].content }} [/INST]", ""),
+        ("{% if add_generation_prompt %}reply: {% else %}asked: {% endif %}{{ messages[0].content }}", ""),
+    ],
+    ids=["plain", "chatml", "nothing before a reply", "no common beginning"],
+)
+def test_the_header_is_what_stands_before_a_reply(tiny_base: Path, template: str, header: str) -> None:
+    assert tokens_of(tiny_base, template).header() == header
+
+
+def test_a_document_begins_with_its_token_or_behind_the_end_of_another(tiny_base: Path) -> None:
+    assert tokens_of(tiny_base).begin() == "<bos>"
+    assert TokenizerFile(tiny_base, CHATML, "", "<eos>").begin() == "<eos>"
+
+
 FOREIGN = {
     "end of turn by eos_token (Zephyr, TinyLlama)": (
         "{% for m in messages %}<|{{ m.role }}|>\n{{ m.content }}{{ eos_token }}\n{% endfor %}"
