@@ -1,0 +1,195 @@
+"""Records that models write: the JSON schema that each is held to, and its parser, which gives reasons for what it refuses."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kun.backtranslate import phrases
+from kun.corpus.letters import bare
+from kun.corpus.text import normalise
+from kun.engine.records import Refusal, parse_record
+from kun.glan.names import same_name
+
+NAME, LEVEL, TOPIC, QUESTION = 24, 8, 20, 240  # characters; English needs three times as many for the same
+TOPICS = 4  # of a subject
+_ENGLISH = 3
+_LABEL = re.compile(r"^(?:问题|题目|问|question|q)\s*\d*\s*[:：.、]\s*", re.IGNORECASE)
+_NUMBER = re.compile(r"\d{1,4}")
+ENDS = "。？！?!."
+"""What a question ends with."""
+
+
+@dataclass(frozen=True)
+class Items:
+    """The list in a record, item by item."""
+
+    valid: list[dict[str, Any]]
+    refused: list[Refusal]
+
+
+def subjects_schema(most: int, lang: str) -> str:
+    """Up to `most` subjects with level and topics."""
+    return _listed("subjects", _subject(lang), 1, most)
+
+
+def sessions_schema(most: int, concepts: int, lang: str) -> str:
+    """Two sessions or more, with their key concepts."""
+    return _listed("sessions", _session(concepts, lang), 2, most)
+
+
+def disciplines_schema(most: int) -> str:
+    """Up to `most` disciplines with names in both languages."""
+    return _listed("disciplines", _discipline(), 1, most)
+
+
+def question_schema(lang: str) -> str:
+    """One question, which ends like a sentence: a small model would stop where it likes."""
+    longest = _wide(QUESTION, lang)
+    ended = rf"^[\s\S]{{1,{longest - 1}}}[{ENDS}]$"
+    return _dumped(_object(question={"type": "string", "pattern": ended, "maxLength": longest}))
+
+
+def read_subjects(text: str, finish: str, most: int, lang: str) -> Items | Refusal:
+    """name, level_raw, level and topics of each subject; a name of punctuation alone is no name."""
+    items = _items(text, finish, "subjects", _subject(lang), most)
+    if isinstance(items, Refusal):
+        return items
+    return _with_one(Items([_read_subject(item) for item in items.valid], items.refused))
+
+
+def read_sessions(text: str, finish: str, most: int, concepts: int, lang: str) -> Items | Refusal:
+    """name and concepts of each session; a session, and a concept within one, counts once."""
+    items = _items(text, finish, "sessions", _session(concepts, lang), most)
+    if isinstance(items, Refusal):
+        return items
+    valid, refused, seen = [], list(items.refused), set()
+    for item in items.valid:
+        name, listed = _clean(item["name"]), _once(item["concepts"])
+        if same_name(name) in seen:
+            refused.append(Refusal("repeated", name))
+        elif not listed:
+            refused.append(Refusal("no_concepts", name))
+        else:
+            seen.add(same_name(name))
+            valid.append({"name": name, "concepts": listed})
+    return _with_one(Items(valid, refused))
+
+
+def read_disciplines(text: str, finish: str, most: int) -> Items | Refusal:
+    """zh and en of each discipline."""
+    return _items(text, finish, "disciplines", _discipline(), most)
+
+
+def read_question(text: str, finish: str, shortest: int, lang: str) -> str | Refusal:
+    """The question without a label before it."""
+    record = parse_record(text, question_schema(lang), finish)
+    if isinstance(record, Refusal):
+        return record
+    question = _LABEL.sub("", normalise(record["question"])).strip()
+    if len(question) < shortest:
+        return Refusal("too_short", question)
+    if marker := phrases.found(phrases.TEMPLATE_MARKERS, question):
+        return Refusal("template_marker", marker)
+    if refusal := phrases.found(phrases.REFUSALS, question):
+        return Refusal("refusal", refusal)
+    if dangling := phrases.found(phrases.DANGLING, question):
+        return Refusal("dangling_reference", dangling)
+    return question if question[-1] in ENDS else Refusal("no_end", question[-20:])
+
+
+def read_answer(question: str, text: str, finish: str) -> str | Refusal:
+    """The answer; not one that was cut, is empty or says the question again."""
+    answer = normalise(text)
+    if finish == "length":
+        return Refusal("cut", answer[-40:])
+    if not answer:
+        return Refusal("empty", "")
+    return Refusal("echo", answer) if bare(answer) == bare(question) else answer
+
+
+def whole_lines(text: str, finish: str) -> str | Refusal:
+    """A free text without its last line when that was cut; one line that was cut is kept, for a list may stand in one."""
+    lines = normalise(text).splitlines()
+    if finish == "length" and len(lines) > 1:
+        lines = lines[:-1]
+    kept = "\n".join(lines).strip()
+    return kept or Refusal("empty", "")
+
+
+def level_number(level: str) -> int | None:
+    """100 of "100", "Level 100" and "100级"; None where there is no number, or more than one."""
+    numbers = _NUMBER.findall(level)
+    return int(numbers[0]) if len(numbers) == 1 else None
+
+
+def _items(text: str, finish: str, name: str, item: Mapping[str, Any], most: int) -> Items | Refusal:
+    """A server may ignore the schema: the list is read item by item, and one that is wrong does not spoil the others."""
+    record = parse_record(text, _dumped(_object(**{name: {"type": "array"}})), finish)
+    if isinstance(record, Refusal):
+        return record
+    found = [parse_record(json.dumps(one, ensure_ascii=False), _dumped(item)) for one in record[name]]
+    valid = [one for one in found if not isinstance(one, Refusal) and _named(one)]
+    refused = [one if isinstance(one, Refusal) else Refusal("no_name", str(one)) for one in found if one not in valid]
+    refused += [Refusal("beyond_limit", str(one)) for one in valid[most:]]
+    return _with_one(Items(valid[:most], refused))
+
+
+def _with_one(items: Items) -> Items | Refusal:
+    if items.valid:
+        return items
+    return items.refused[0] if items.refused else Refusal("no_items", "")
+
+
+def _named(item: Mapping[str, Any]) -> bool:
+    return all(bare(item[key]) for key in ("name", "zh", "en") if key in item)
+
+
+def _read_subject(item: Mapping[str, Any]) -> dict[str, Any]:
+    level = _clean(item["level"])
+    topics = _once(item["topics"])
+    return {"name": _clean(item["name"]), "level_raw": level, "level": level_number(level), "topics": topics}
+
+
+def _once(texts: list[str]) -> list[str]:
+    """Each text once, in order, without those that are punctuation alone."""
+    return list({same_name(text): _clean(text) for text in reversed(texts) if bare(text)}.values())[::-1]
+
+
+def _clean(text: str) -> str:
+    return " ".join(normalise(text).split())
+
+
+def _subject(lang: str) -> dict[str, Any]:
+    topics = {"type": "array", "items": _text(_wide(TOPIC, lang)), "minItems": 1, "maxItems": TOPICS}
+    return _object(name=_text(_wide(NAME, lang)), level=_text(_wide(LEVEL, lang)), topics=topics)
+
+
+def _session(concepts: int, lang: str) -> dict[str, Any]:
+    listed = {"type": "array", "items": _text(_wide(NAME, lang)), "minItems": 1, "maxItems": concepts}
+    return _object(name=_text(_wide(NAME, lang)), concepts=listed)
+
+
+def _discipline() -> dict[str, Any]:
+    return _object(zh=_text(NAME), en=_text(_wide(NAME, "en")))
+
+
+def _wide(limit: int, lang: str) -> int:
+    return limit * _ENGLISH if lang == "en" else limit
+
+
+def _listed(name: str, item: Mapping[str, Any], least: int, most: int) -> str:
+    return _dumped(_object(**{name: {"type": "array", "items": item, "minItems": least, "maxItems": most}}))
+
+
+def _object(**fields: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+
+
+def _text(longest: int) -> dict[str, Any]:
+    return {"type": "string", "minLength": 1, "maxLength": longest}
+
+
+def _dumped(schema: Mapping[str, Any]) -> str:
+    return json.dumps(schema, ensure_ascii=False)

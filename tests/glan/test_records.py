@@ -1,0 +1,174 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kun.engine.records import Refusal
+from kun.engine.schema import check_schema
+from kun.glan.names import same_name
+from kun.glan.records import (
+    Items,
+    disciplines_schema,
+    level_number,
+    question_schema,
+    read_answer,
+    read_question,
+    read_sessions,
+    read_subjects,
+    sessions_schema,
+    subjects_schema,
+    whole_lines,
+)
+
+SUBJECT = {"name": "几何光学", "level": "入门", "topics": ["反射", "折射"]}
+SESSION = {"name": "第一课", "concepts": ["反射定律", "折射率"]}
+
+
+def subjects(*items: Any, finish: str = "stop") -> Items | Refusal:
+    return read_subjects(json.dumps({"subjects": items}, ensure_ascii=False), finish, 6, "zh")
+
+
+def sessions(*items: Any) -> Items | Refusal:
+    return read_sessions(json.dumps({"sessions": items}, ensure_ascii=False), "stop", 4, 4, "zh")
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_every_schema_holds_a_model_to_an_end(lang: str) -> None:
+    for schema in (subjects_schema(6, lang), sessions_schema(4, 4, lang), question_schema(lang), disciplines_schema(5)):
+        check_schema(schema)
+
+
+MALFORMED = {
+    "prose only": ("好的，下面是科目清单。", "stop", "not_json"),
+    "no text": (" ", "empty", "empty"),
+    "a cut record": ('{"subjects": [{"name": "光学', "length", "cut"),
+    "a broken line": ('{"subjects": [{"name": "光学",]}', "stop", "not_json"),
+    "an empty list": ('{"subjects": []}', "stop", "no_items"),
+    "another key": ('{"科目": []}', "stop", "schema"),
+    "a list": ('[{"name": "光学"}]', "stop", "schema"),
+    "no valid item": ('{"subjects": [{"name": 3}]}', "stop", "schema"),
+    "a name of dots": ('{"subjects": [{"name": "……", "level": "一", "topics": ["甲"]}]}', "stop", "no_name"),
+}
+
+
+@pytest.mark.parametrize(("text", "finish", "reason"), MALFORMED.values(), ids=MALFORMED)
+def test_a_malformed_reply_is_refused_with_its_reason(text: str, finish: str, reason: str) -> None:
+    found = read_subjects(text, finish, 6, "zh")
+    assert isinstance(found, Refusal)
+    assert found.reason == reason
+
+
+@pytest.mark.parametrize("text", ["{}", "```json\n{}\n```"])
+def test_a_record_counts_with_and_without_a_fence(text: str) -> None:
+    found = read_subjects(text.replace("{}", json.dumps({"subjects": [SUBJECT]})), "stop", 6, "zh")
+    assert found == Items([{"name": "几何光学", "level_raw": "入门", "level": None, "topics": ["反射", "折射"]}], [])
+
+
+def test_a_wrong_item_does_not_spoil_the_others() -> None:
+    found = subjects(SUBJECT, {"name": "波动光学"}, 7, {**SUBJECT, "name": "  "}, SUBJECT | {"name": "激光"})
+    assert isinstance(found, Items)
+    assert [item["name"] for item in found.valid] == ["几何光学", "激光"]
+    assert [fault.reason for fault in found.refused] == ["schema", "schema", "no_name"]
+
+
+def test_no_more_items_than_asked_for() -> None:
+    found = subjects(*(SUBJECT | {"name": f"科目{number}"} for number in range(8)))
+    assert isinstance(found, Items)
+    assert len(found.valid) == 6
+    assert [fault.reason for fault in found.refused] == ["beyond_limit"] * 2
+
+
+def test_sessions_and_their_concepts_count_once() -> None:
+    found = sessions(
+        SESSION, {"name": "第一课。", "concepts": ["色散"]}, {"name": "第二课", "concepts": ["色散", "色散 ", "…"]}
+    )
+    assert found == Items(
+        [{"name": "第一课", "concepts": ["反射定律", "折射率"]}, {"name": "第二课", "concepts": ["色散"]}],
+        [Refusal("repeated", "第一课。")],
+    )
+    assert sessions({"name": "第一课", "concepts": ["。"]}) == Refusal("no_concepts", "第一课")
+
+
+QUESTIONS = {
+    "as it is": ("什么是光的折射率？", "什么是光的折射率？"),
+    "a label": ("问题：什么是光的折射率？", "什么是光的折射率？"),
+    "an English label": ("Question 1: Why is the sky blue?", "Why is the sky blue?"),
+    "short": ("为何？", "too_short"),
+    "open": ("请说明光的折射率和", "no_end"),
+    "a refusal": ("抱歉，作为人工智能助手，我无法出这道题。", "refusal"),
+    "a text that is not there": ("根据上文，说明光的折射规律。", "dangling_reference"),
+    "a marker": ("### 指令：说明光的折射规律。", "template_marker"),
+}
+
+
+@pytest.mark.parametrize(("written", "read"), QUESTIONS.values(), ids=QUESTIONS)
+def test_a_question_stands_alone_and_comes_to_an_end(written: str, read: str) -> None:
+    found = read_question(json.dumps({"question": written}), "stop", 8, "zh")
+    reason = found.reason if isinstance(found, Refusal) else found
+    # What ends without a mark never leaves the schema: a server that ignores it is told so.
+    assert reason == ("schema" if read == "no_end" else read)
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "read"),
+    [
+        ("光从一种介质进入另一种介质时改变方向。", "stop", "光从一种介质进入另一种介质时改变方向。"),
+        ("光从一种", "length", "cut"),
+        ("", "empty", "empty"),
+        ("什么是折射", "stop", "echo"),
+    ],
+)
+def test_an_answer_is_whole_and_not_the_question(text: str, finish: str, read: str) -> None:
+    found = read_answer("什么是折射？", text, finish)
+    assert (found.reason if isinstance(found, Refusal) else found) == read
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "kept"),
+    [("一\n二\n三", "stop", "一\n二\n三"), ("一\n二\n三", "length", "一\n二"), ("一二", "length", "一二")],
+)
+def test_a_cut_line_leaves_a_free_text(text: str, finish: str, kept: str) -> None:
+    assert whole_lines(text, finish) == kept
+
+
+def test_nothing_is_no_free_text() -> None:
+    assert whole_lines(" \n", "stop") == Refusal("empty", "")
+
+
+@pytest.mark.parametrize(
+    ("raw", "level"), [("100", 100), ("Level 200", 200), ("300级", 300), ("入门", None), ("1-2", None)]
+)
+def test_a_level_is_a_number_where_it_parses(raw: str, level: int | None) -> None:
+    assert level_number(raw) == level
+
+
+@given(st.text(max_size=60), st.sampled_from(["stop", "length", "empty"]))
+def test_no_text_breaks_a_parser(text: str, finish: str) -> None:
+    for found in (read_subjects(text, finish, 6, "zh"), read_sessions(text, finish, 4, 4, "en")):
+        assert isinstance(found, Refusal) and found.reason
+    assert isinstance(read_question(text, finish, 8, "zh"), Refusal)
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries({"name": st.text(max_size=50), "concepts": st.lists(st.text(max_size=50), max_size=6)})
+    )
+)
+def test_what_is_read_is_clean_and_what_is_not_is_told(items: list[dict[str, Any]]) -> None:
+    found = sessions(*items)
+    if isinstance(found, Items):
+        names = [same_name(item["name"]) for item in found.valid]
+        assert len(set(names)) == len(names) and len(found.valid) + len(found.refused) == len(items)
+        assert all(1 <= len(item["concepts"]) <= 4 for item in found.valid)
+
+
+@given(st.text())
+def test_the_form_of_names_is_stable(name: str) -> None:
+    assert same_name(same_name(name)) == same_name(name)
+
+
+@pytest.mark.parametrize(("one", "other"), [("光学", "光学。"), ("Wave  Optics", "wave optics"), ("ＡＢ", "ab")])
+def test_names_that_mean_the_same(one: str, other: str) -> None:
+    assert same_name(one) == same_name(other)
