@@ -1,0 +1,1 @@
+"""Pairs of all sources in one table."""
