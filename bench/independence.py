@@ -1,7 +1,7 @@
 """Does a row's result depend on its company? The same rows labelled in other batches, another order, by more processes.
 
-`python bench/independence.py [--rows 500] [--new 48]`, in the project's folder after `bench/real_models.py`, which makes the texts.
-Each way has a scratch of its own and runs as `kun label` does; the table says how many texts are the same as in the first.
+`python bench/independence.py [--rows 500] [--new 48]`, in the project's folder after `bench/real_models.py`.
+Each way has a scratch of its own and runs as `kun label` does; the table says how many instructions are the same as in the first.
 """
 
 import argparse
@@ -66,7 +66,9 @@ def labelled(way: Way, texts: pl.DataFrame, new: int) -> tuple[pl.DataFrame, flo
 
 def same(before: str, now: str) -> int:
     """Characters at the beginning that agree."""
-    return next((place for place, (a, b) in enumerate(zip(before, now)) if a != b), min(len(before), len(now)))
+    return next(
+        (place for place, (a, b) in enumerate(zip(before, now, strict=False)) if a != b), min(len(before), len(now))
+    )
 
 
 def main() -> None:

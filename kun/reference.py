@@ -8,7 +8,7 @@ WIDTH = 100  # characters of a help text, whatever the terminal
 
 
 def reference() -> str:
-    """The whole page: the help of `kun` and of each verb, in the order of the pipeline."""
+    """The whole page: the help of `kun` and of each verb, in the order of the pipeline, the verbs of a group behind it."""
     whole = click.Context(main, info_name="kun", terminal_width=WIDTH, **main.context_settings)
     parts = [
         "# Commands",
@@ -18,7 +18,10 @@ def reference() -> str:
         _section(whole),
     ]
     for name, command in main.commands.items():
-        parts.append(_section(click.Context(command, whole, name, terminal_width=WIDTH)))
+        context = click.Context(command, whole, name, terminal_width=WIDTH)
+        parts.append(_section(context))
+        for verb, inner in command.commands.items() if isinstance(command, click.Group) else ():
+            parts.append(_section(click.Context(inner, context, verb, terminal_width=WIDTH)))
     return "\n\n".join(parts) + "\n"
 
 

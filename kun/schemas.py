@@ -84,13 +84,244 @@ PAIR: Schema = {
     "input": pl.String,
     "output": pl.String,
     "source": pl.String,
-    "method": pl.String,  # "kun"
+    "method": pl.String,  # "kun", "reflection", "glan" or "dynosaur"
     "licence": pl.String,  # of the raw source, from `ingest.licences`, else "unknown"
-    "p_good": pl.Float64,
+    "p_good": pl.Float64,  # this and the next two only of method "kun", else null
     "copy_rate": pl.Float64,
     "support": pl.Float64,
 }
-"""data/pairs."""
+"""data/pairs, data/glan/pairs, data/reflection/pairs."""
+
+LOSSES: Schema = {
+    "id": pl.String,
+    "n_answer": pl.Int64,  # answer tokens that were scored; 0 where none was
+    "s_cond": pl.Float64,  # mean loss of these tokens behind the prompt, nats; null without score
+    "s_direct": pl.Float64,  # the same behind the context alone, nats; null without score
+    "n_instruction": pl.Int64,  # scored tokens of instruction and input; null unless `losses.reversed`
+    "s_rcond": pl.Float64,  # mean loss of these tokens behind the request to guess the instruction of the answer, nats
+    "s_rdirect": pl.Float64,  # the same behind the context alone, nats
+    "truncated": pl.Boolean,  # a text was cut to fit into `losses.max_length`, in one of the passes
+    "reason": pl.String,  # "ok"; "few_tokens": scored, but noise; without score: "prompt_too_long", "empty_answer", "off"
+    "reason_reversed": pl.String,  # the same of the reversed pass, or "empty_instruction"; null unless `losses.reversed`
+    "template": pl.String,  # name and hash of the prompts: scores compare only under one
+    "scorer": pl.String,  # name and fingerprint of the model, and the hash of its adapter
+}
+"""data/losses: what kun/select/scores.py derives IFD, reversed IFD and IRA from; a row for each pair, scored or not."""
+
+SELECTED: Schema = PAIR | {
+    "rank": pl.Int64,  # from 1: place in the ranking, or in the order in which diversity chose
+    "ifd_loss": pl.Float64,  # these five as in kun/select/scores.py, null without score
+    "ifd_ppl": pl.Float64,
+    "rifd_loss": pl.Float64,
+    "rifd_ppl": pl.Float64,
+    "ira": pl.Float64,
+}
+"""data/selected and the sets of data/arms, rows in the order of data/mixed."""
+
+REFLECTED: Schema = {
+    "id": pl.String,
+    "critique": pl.String,  # what the oracle finds weak; "" when its reply was refused
+    "instruction": pl.String,  # the new version, a whole pair; all three "" when there is none
+    "input": pl.String,
+    "output": pl.String,
+    "status": pl.String,  # "new"; "unchanged": the oracle bettered nothing; "failed": no reply could be used; "skipped"
+    "reason": pl.String,  # why there is no new version, "" where there is one
+    "value": pl.String,  # what the refusal saw
+    "tries": pl.Int64,  # replies that were asked for
+    "reply": pl.String,  # the last reply where it was refused, "" otherwise
+}
+"""data/reflection/instructions (a harder instruction and its answer) and data/reflection/answers (another answer)."""
+
+_VERSION: Schema = {
+    "instruction": pl.String,
+    "input": pl.String,
+    "output": pl.String,
+    "s_cond": pl.Float64,  # this and the next three as in LOSSES, by the student
+    "s_direct": pl.Float64,
+    "s_rcond": pl.Float64,
+    "s_rdirect": pl.Float64,
+    "ifd": pl.Float64,  # perplexity of the answer given the instruction / without it; null without score
+    "rifd": pl.Float64,  # perplexity of the instruction given the answer / without it; null without score
+    "scored": pl.String,  # "ok", or why scores are missing or weak, as `reason` in LOSSES; "" where there is no version
+}
+
+CHOICE: Schema = {
+    "id": pl.String,
+    "source": pl.String,
+    "licence": pl.String,
+    **{f"old_{name}": kind for name, kind in _VERSION.items()},
+    **{f"new_{name}": kind for name, kind in _VERSION.items()},
+    "choice": pl.String,  # "old" or "new": which version goes on
+    "reason": pl.String,  # "better", or why the old one stays
+}
+"""data/reflection/by_ifd (pairs before and after the new instruction) and data/reflection/by_rifd (the winner, and its new
+answer): all that the student was shown, and what it took."""
+DYNOSAUR_DATASET: Schema = {
+    "id": pl.String,  # of the name
+    "name": pl.String,  # of the folder or hub dataset, "name-config" where there are several configurations
+    "source": pl.String,  # the name again: what ledgers and counts go by
+    "origin": pl.String,  # folder under `dynosaur.path`, "hub:<id>", or "file:line" of a list of cards
+    "website": pl.String,  # page of the dataset, "" when it has none
+    "licence": pl.String,  # SPDX in small letters, several joined by " AND "
+    "noncommercial": pl.Boolean,
+    "lang": pl.String,  # zh or en
+    "lang_from": pl.String,  # "card", or "text" where the card is silent
+    "categories": pl.List(pl.String),  # of the card; no prompt shows them
+    "summary": pl.String,  # of the card, cleaned; "" when it has none
+    "fields": pl.List(pl.String),  # that tasks may use
+    "columns": pl.List(pl.String),  # all fields of the first row
+    "rows": pl.List(pl.String),  # the first records, JSON each, class labels by name; none of a card alone
+    "revision": pl.String,  # hash of all of the above: changes with the card or the rows
+    "step": pl.Int64,  # of growth, from 1, in which the dataset came
+}
+"""data/dynosaur/datasets."""
+
+DYNOSAUR_PROPOSAL: Schema = {
+    "id": pl.String,  # of dataset name and variant
+    "source": pl.String,  # name of the dataset
+    "variant": pl.String,  # "aware" or "unaware" of the summary
+    "reply": pl.String,  # as generated
+    "finish": pl.String,  # "stop", "length" or "empty"
+    "n_prompt": pl.Int64,  # tokens
+    "n_new": pl.Int64,  # generated tokens
+}
+"""data/dynosaur/proposals: a reply for each dataset and variant."""
+
+DYNOSAUR_TASK: Schema = {
+    "id": pl.String,  # of dataset name, instruction as proposed, input and output fields: stable, whatever else changes
+    "source": pl.String,  # name of the dataset
+    "variant": pl.String,  # of the prompt that it came from
+    "instruction": pl.String,  # with the sentence that names the labels, where there is one
+    "input_fields": pl.List(pl.String),
+    "output_field": pl.String,
+    "kind": pl.String,  # "label": few different outputs; "text": many; "unknown": the dataset has no rows
+    "labels": pl.List(pl.String),  # the different outputs of kind "label", sorted
+    "lang": pl.String,
+    "step": pl.Int64,  # of growth
+}
+"""data/dynosaur/tasks."""
+
+DYNOSAUR_PAIR: Schema = PAIR | {
+    "task": pl.String,  # id of the task
+    "origin": pl.String,  # address of the dataset's page, else where it was read
+}
+"""data/dynosaur/pairs: method "dynosaur", source is the dataset, scores are null."""
+
+DYNOSAUR_REPLAY: Schema = {
+    "id": pl.String,  # of step and task
+    "step": pl.Int64,  # of growth, before whose training the task is replayed
+    "task": pl.String,  # of an earlier step
+    "source": pl.String,  # name of the dataset
+    "strategy": pl.String,
+    "score": pl.Float64,  # mean cosine that the strategy looks at; a random number of `random`
+    "rank": pl.Int64,  # from 1, the first to be chosen
+}
+"""data/dynosaur/replay."""
+
+DYNOSAUR_LESSON: Schema = SEED | {
+    "step": pl.Int64,
+    "role": pl.String,  # "new" in this step, or "replay"
+    "task": pl.String,
+    "pair": pl.String,  # id of the pair; a pair can be in the lessons of several steps
+    "licence": pl.String,
+}
+"""data/dynosaur/lessons: what is trained in each step, in a fixed random order; its rows of one step are a table of seeds."""
+
+GLAN_NODE: Schema = {
+    "id": pl.String,  # of the parent's id, kind and key
+    "key": pl.String,  # as in the taxonomy: "optics"
+    "kind": pl.String,  # "field", "subfield" or "discipline"
+    "parent_id": pl.String,  # "" for a field
+    "zh": pl.String,  # names
+    "en": pl.String,
+    "path": pl.String,  # keys from the field down: "natural-science/physics/optics"
+    "origin": pl.String,  # "human" (taxonomy.yaml) or "model" (proposed.yaml)
+    "n_keep": pl.Int64,  # votes
+    "n_remove": pl.Int64,
+    "tie": pl.Boolean,  # as many votes for as against: kept, but worth a look
+    "chosen": pl.Boolean,  # a discipline of `glan.disciplines`
+}
+"""data/glan/nodes: what people keep of the taxonomy, parents before children."""
+
+GLAN_LIST: Schema = {
+    "id": pl.String,  # of discipline and query
+    "discipline_id": pl.String,
+    "query": pl.Int64,  # from 0
+    "text": pl.String,  # the teacher's free text
+    "finish": pl.String,
+    "n_new": pl.Int64,  # generated tokens
+}
+"""data/glan/lists: free lists of subjects, several for each discipline."""
+
+GLAN_SUBJECT: Schema = {
+    "id": pl.String,  # of discipline, normalised name and level_raw
+    "discipline_id": pl.String,
+    "name": pl.String,
+    "level": pl.Int64,  # null where level_raw is no number
+    "level_raw": pl.String,
+    "topics": pl.List(pl.String),
+    "n_mentions": pl.Int64,  # lists that name it
+}
+"""data/glan/subjects: merged over the lists of a discipline, the most named first."""
+
+GLAN_SYLLABUS: Schema = {
+    "id": pl.String,  # of the subject
+    "text": pl.String,  # whole, without a last line that was cut
+    "finish": pl.String,
+    "n_new": pl.Int64,
+}
+"""data/glan/syllabi: one for each subject."""
+
+GLAN_SESSION: Schema = {
+    "id": pl.String,  # of subject and normalised name
+    "subject_id": pl.String,
+    "place": pl.Int64,  # in the syllabus, from 0
+    "name": pl.String,
+    "concepts": pl.List(pl.String),
+    "concept_ids": pl.List(pl.String),  # of session and normalised text
+}
+"""data/glan/sessions: class sessions with their key concepts."""
+
+GLAN_QUESTION: Schema = {
+    "id": pl.String,  # of subject, strategy, sessions and concepts
+    "discipline_id": pl.String,
+    "subject_id": pl.String,
+    "strategy": pl.String,  # "single" or "double"
+    "draw": pl.Int64,  # place among the samples of the subject, from 0
+    "session_ids": pl.List(pl.String),
+    "concept_ids": pl.List(pl.String),
+    "question": pl.String,
+}
+"""data/glan/questions."""
+
+GLAN_ANSWER: Schema = {
+    "id": pl.String,  # of the question
+    "answer": pl.String,
+    "finish": pl.String,
+    "n_new": pl.Int64,
+}
+"""data/glan/answers."""
+
+GLAN_COVERAGE: Schema = {
+    "id": pl.String,  # of the node
+    "path": pl.String,
+    "kind": pl.String,
+    "zh": pl.String,
+    "en": pl.String,
+    "chosen": pl.Boolean,
+    "subjects": pl.Int64,  # with all below the node, as the next two
+    "questions": pl.Int64,
+    "pairs": pl.Int64,
+    "thin": pl.Boolean,  # a chosen discipline with fewer pairs than `glan.thin`
+}
+"""data/glan/coverage: what each node of the taxonomy has brought."""
+
+EXPERIENCE: Schema = {
+    "id": pl.String,
+    "cluster": pl.Int64,  # of the prompt's embedding
+    "ppl": pl.Float64,  # perplexity of the prompt under the base model
+}
+"""data/experience/chosen: the pairs on which the base model gathers its brief experience."""
 
 REJECT: Schema = {
     "id": pl.String,  # of the row; for a line that never became a row, of its origin
@@ -117,8 +348,32 @@ DATASETS: dict[str, Schema] = {
     "judged": JUDGED,
     "polished": POLISHED,
     "pairs": PAIR,
+    "mixed": PAIR,
+    "losses": LOSSES,
+    "selected": SELECTED,
+    "dynosaur/datasets": DYNOSAUR_DATASET,
+    "dynosaur/proposals": DYNOSAUR_PROPOSAL,
+    "dynosaur/tasks": DYNOSAUR_TASK,
+    "dynosaur/pairs": DYNOSAUR_PAIR,
+    "dynosaur/replay": DYNOSAUR_REPLAY,
+    "dynosaur/lessons": DYNOSAUR_LESSON,
+    "experience/chosen": EXPERIENCE,
+    "glan/nodes": GLAN_NODE,
+    "glan/lists": GLAN_LIST,
+    "glan/subjects": GLAN_SUBJECT,
+    "glan/syllabi": GLAN_SYLLABUS,
+    "glan/sessions": GLAN_SESSION,
+    "glan/questions": GLAN_QUESTION,
+    "glan/answers": GLAN_ANSWER,
+    "glan/pairs": PAIR,
+    "glan/coverage": GLAN_COVERAGE,
+    "reflection/instructions": REFLECTED,
+    "reflection/by_ifd": CHOICE,
+    "reflection/answers": REFLECTED,
+    "reflection/by_rifd": CHOICE,
+    "reflection/pairs": PAIR,
 }
-"""Folder under data/ -> schema; each has a suite in expectations/ and a `check@<dataset>` stage."""
+"""Folder under data/ -> schema; each has a suite in expectations/ and a `check` stage in the dvc.yaml that makes it."""
 
 
 def conform(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:

@@ -168,13 +168,14 @@ def _source_files() -> list[str]:
         "kun/",
         "expectations/",
         "configs/",
+        "pipelines/",
         "dvc.yaml",
         "params.yaml",
         ".dvcignore",
         ".gitignore",
         ".dvc/config",
     )
-    inputs = ("data/raw/", "data/seed/", "data/eval/", "data/unsafe/", "models/kenlm/")
+    inputs = ("data/raw/", "data/seed/", "data/eval/", "data/unsafe/", "data/datasets/", "models/kenlm/")
     return [name for name in listed if name.startswith((*settings, *inputs)) and (ROOT / name).is_file()]
 
 

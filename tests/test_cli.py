@@ -21,7 +21,7 @@ from tests.copies import ROOT, Copy, duplicate
 from tests.made import prose, store, texts
 
 VERBS = list(main.commands)
-LIMITED = ("corpus", "seeds", "label", "judge", "polish")
+LIMITED = ("corpus", "seeds", "label", "judge", "polish", "losses")
 
 
 def kun(*words: str) -> Result:

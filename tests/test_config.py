@@ -16,7 +16,7 @@ from tests.made import ROOT
 FILE = ROOT / "params.yaml"
 TREE = yaml.safe_load(FILE.read_text(encoding="utf-8"))
 
-LONGEST = max(TREE[section]["max_new_tokens"] for section in ("label", "judge", "polish"))
+LONGEST = max(TREE[section]["max_new_tokens"] for section in ("label", "judge", "polish", "reflection"))
 
 
 def written(folder: Path, tree: Any) -> Path:
@@ -49,11 +49,17 @@ def test_the_shipped_file_is_valid_and_its_values_arrive() -> None:
     def compare(section: Any, tree: dict[str, Any]) -> None:
         assert [field.name for field in fields(section)] == list(tree), "sections and keys in the order of the code"
         for name, value in tree.items():
-            got = getattr(section, name)
-            if is_dataclass(got):
-                compare(got, value)
-            else:
-                assert got == value
+            same(getattr(section, name), value)
+
+    def same(got: Any, value: Any) -> None:
+        if is_dataclass(got):
+            compare(got, value)
+        elif isinstance(got, dict):
+            assert list(got) == list(value)
+            for key, inner in got.items():
+                same(inner, value[key])
+        else:
+            assert got == value
 
     compare(params, TREE)
 

@@ -19,20 +19,78 @@ import pytest
 import yaml
 
 from kun.cli import main
+from kun.project import Project
 from kun.reference import reference
 from kun.schemas import DATASETS
 from tests.copies import ROOT
 
 PACKAGE = ROOT / "kun"
-PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-STAGES: dict[str, Any] = {name: stage.get("do", stage) for name, stage in PIPELINE["stages"].items()}
-ITEMS: dict[str, Any] = {name: stage["foreach"] for name, stage in PIPELINE["stages"].items() if "foreach" in stage}
-PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-CHECKED: dict[str, str] = ITEMS["check"]
-VERBS = list(main.commands)
+PROJECT = Project()
+PIPELINES: dict[str, dict[str, Any]] = {
+    path.parent.name: yaml.safe_load(path.read_text(encoding="utf-8"))
+    for path in sorted((ROOT / "pipelines").glob("*/dvc.yaml"))
+}
+"""Those beside the main line. A name of theirs is written <pipeline>/<name>: the stage, verb or dataset reflection/pairs."""
 
-NO_STAGES = ("explain", "why", "plan", "doctor", "summary")
-MODEL_STAGES = ("perplexity", "corpus", "train", "evaluate", "label", "judge", "polish")
+
+def written() -> dict[str, Any]:
+    """Stage -> what dvc.yaml says of it, of the main line and of all other pipelines."""
+    root = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    others = ((f"{name}/{stage}", said) for name, file in PIPELINES.items() for stage, said in file["stages"].items())
+    return {**root, **dict(others)}
+
+
+STAGES: dict[str, Any] = {name: stage.get("do", stage) for name, stage in written().items()}
+PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+
+
+def resolve(dotted: str) -> Any:
+    value = PARAMS
+    for name in dotted.split("."):
+        value = value[name]
+    return value
+
+
+def loop(foreach: Any) -> dict[str, Any]:
+    """Key -> item of a loop in dvc.yaml, which may stand in params.yaml."""
+    items = resolve(foreach[2:-1]) if isinstance(foreach, str) else foreach
+    return items if isinstance(items, dict) else dict(zip(items, items, strict=True))
+
+
+ITEMS: dict[str, Any] = {name: loop(stage["foreach"]) for name, stage in written().items() if "foreach" in stage}
+
+
+def commands() -> dict[str, click.Command]:
+    """Every verb; those of a group under <group>/<verb>."""
+    found: dict[str, click.Command] = {}
+    for name, command in main.commands.items():
+        if isinstance(command, click.Group):
+            found |= {f"{name}/{verb}": inner for verb, inner in command.commands.items()}
+        else:
+            found[name] = command
+    return found
+
+
+def qualified(stage: str, name: str) -> str:
+    """A name that stands in the dvc.yaml of a stage, as it is known everywhere."""
+    pipeline = stage.rpartition("/")[0]
+    return f"{pipeline}/{name}" if pipeline else name
+
+
+VERBS = list(commands())
+CHECKED: dict[str, str] = {
+    qualified(stage, dataset): qualified(stage, maker)
+    for stage, items in ITEMS.items()
+    if stage.split("/")[-1] == "check"
+    for dataset, maker in items.items()
+}
+"""Dataset -> the stage that makes it."""
+
+NO_STAGES = ("explain", "why", "plan", "doctor", "summary", "glan/propose", "dynosaur/grow")
+MODEL_STAGES = ("perplexity", "corpus", "train", "evaluate", "label", "judge", "polish", "losses", "select")
+MODEL_STAGES += ("dynosaur/proposals", "dynosaur/replay", "experience/choose", "experience/train")
+MODEL_STAGES += tuple(f"glan/{stage}" for stage in ("lists", "subjects", "syllabi", "sessions", "questions", "answers"))
+MODEL_STAGES += tuple(f"reflection/{stage}" for stage in ("instructions", "by_ifd", "answers", "by_rifd"))
 SHARED_SECTIONS = ("model", "engine")
 NOT_IN_RESULTS = {
     "launch",
@@ -54,8 +112,10 @@ LAYERS = (
     ("models",),
     ("work",),
     ("corpus",),
-    ("backtranslate", "gate", "release"),
-    ("train",),
+    ("backtranslate", "gate"),
+    ("select", "mix"),
+    ("release",),
+    ("train", "reflection", "glan", "dynosaur"),
     ("forecast", "doctor", "explain"),
     ("cli",),
     ("reference", "__main__"),
@@ -64,13 +124,21 @@ LAYERS = (
 
 SHARED_NAMES = {
     "kun.corpus.text": None,
+    "kun.corpus.language": None,
     "kun.corpus.letters": None,
     "kun.corpus.minhash": None,
     "kun.corpus.neardup": None,
+    "kun.corpus.meaning": None,
+    "kun.corpus.items": None,
     "kun.corpus.readers": None,
+    "kun.corpus.files": None,
     "kun.corpus.encoding": None,
     "kun.corpus.evals": None,
     "kun.backtranslate.measures": None,
+    "kun.backtranslate.phrases": None,
+    "kun.select.losses": {"pair_losses", "scorer", "REASONS"},
+    "kun.train.sft": {"encoded", "learn"},
+    "kun.select.scores": None,
     "kun.backtranslate.label": {"label_prompt"},
     "kun.backtranslate.judge": {"judge_prompt", "verdict_margins", "verdict_scores", "GOOD", "BAD"},
     "kun.backtranslate.polish": {"polish_prompt"},
@@ -149,17 +217,14 @@ def part_of(module: str) -> str:
 
 
 def stage_modules() -> dict[str, str]:
-    """Verb -> the module that its function is imported from, by reading cli/stages.py."""
+    """Verb -> the module that its function is imported from, by reading cli/stages.py and cli/<pipeline>.py."""
     found = {}
-    for function in tree(PACKAGE / "cli" / "stages.py").body:
-        if isinstance(function, ast.FunctionDef) and function.name in VERBS:
-            for node in ast.walk(function):
-                if (
-                    isinstance(node, ast.ImportFrom)
-                    and node.module
-                    and any(a.name == function.name for a in node.names)
-                ):
-                    found[function.name] = node.module
+    for file, group in [("stages", ""), *((name, name) for name in PIPELINES)]:
+        for function in tree(PACKAGE / "cli" / f"{file}.py").body:
+            verb = f"{group}/{function.name}".strip("/") if isinstance(function, ast.FunctionDef) else ""
+            for node in ast.walk(function) if verb in VERBS and verb not in NO_STAGES else ():
+                if isinstance(node, ast.ImportFrom) and any(f"{group}/{a.name}".strip("/") == verb for a in node.names):
+                    found[verb] = str(node.module)
     return found
 
 
@@ -172,6 +237,11 @@ def imported_with(module: str) -> frozenset[str]:
     return frozenset({module}).union(*(imported_with(other) for other in direct - {module}))
 
 
+def section_of(stage: str) -> str:
+    """Its section of params.yaml; the stages of a pipeline beside the main line share one."""
+    return stage.split("/")[0]
+
+
 def keys_of(section: str) -> list[str]:
     value = PARAMS[section]
     return [f"{section}.{key}" for key in value] if isinstance(value, dict) else [section]
@@ -180,18 +250,18 @@ def keys_of(section: str) -> list[str]:
 def referenced(stage: str) -> list[str]:
     """Keys of params.yaml that DVC watches for a stage, loops unrolled, what its strings are filled with included."""
     found = []
-    for item in ITEMS.get(stage, [""]):
-        for text in STAGES[stage].get("params", []):
-            found.append(text.replace("${item}", item).replace("${key}", item))
-    filled = re.findall(r"\$\{([\w.]+)\}", json.dumps(STAGES[stage]))
-    return found + [name for name in filled if name not in ("item", "key")]
+    for key, item in ITEMS.get(stage, {"": ""}).items():
+        found += [unrolled(text, key, item) for text in STAGES[stage].get("params", [])]
+    filled = re.findall(r"\$\{([\w.]+)\}", json.dumps(written()[stage]))
+    return found + [name for name in filled if name.split(".")[0] not in ("item", "key")]
 
 
-def resolve(dotted: str) -> Any:
-    value = PARAMS
-    for name in dotted.split("."):
-        value = value[name]
-    return value
+def unrolled(text: str, key: str, item: Any) -> str:
+    """A string of a loop, as it is for one item."""
+    parts = {f"item.{name}": value for name, value in item.items()} if isinstance(item, dict) else {"item": item}
+    for name, value in {**parts, "key": key}.items():
+        text = text.replace(f"${{{name}}}", value)
+    return text
 
 
 def outs(stage: str) -> list[str]:
@@ -201,17 +271,20 @@ def outs(stage: str) -> list[str]:
 
 @cache
 def steps() -> dict[str, tuple[list[str], list[str]]]:
-    """Every single stage of the pipeline, loops unrolled -> (deps, outs)."""
+    """Every single stage of all pipelines, loops unrolled, parameters filled in -> (deps, outs)."""
     found = {}
     for name, stage in STAGES.items():
-        items = ITEMS.get(name, {"": ""})
-        for key, item in (items if isinstance(items, dict) else dict(zip(items, items, strict=True))).items():
+        for key, item in ITEMS.get(name, {"": ""}).items():
             deps, made = (
-                [text.replace("${item}", item).replace("${key}", key) for text in texts]
-                for texts in (stage.get("deps", []), outs(name))
+                [filled(unrolled(text, key, item)) for text in texts] for texts in (stage.get("deps", []), outs(name))
             )
             found[f"{name}@{key}" if key else name] = (deps, made)
     return found
+
+
+def filled(text: str) -> str:
+    """With the values of params.yaml in place of their names."""
+    return re.sub(r"\$\{([\w.]+)\}", lambda name: str(resolve(name[1])), text)
 
 
 @cache
@@ -234,14 +307,32 @@ def _meet(dep: str, out: str) -> bool:
 
 
 def test_stages_are_verbs_in_the_same_order() -> None:
-    assert list(STAGES) == [verb for verb in VERBS if verb not in NO_STAGES]
+    """`kun check` is for the datasets of every pipeline."""
+    stages = [stage for stage in STAGES if not stage.endswith("/check")]
+    assert stages == [verb for verb in VERBS if verb not in NO_STAGES]
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_runs_its_own_verb(stage: str) -> None:
     start = "${launch}" if stage in MODEL_STAGES else "kun"
-    argument = {"train": " ${item}", "check": " ${key}"}.get(stage, "")
-    assert STAGES[stage]["cmd"] == f"{start} {stage}{argument}"
+    argument = {"train": " ${item}", "source": " ${key}"}.get(stage, "")
+    if stage.split("/")[-1] == "check":
+        assert STAGES[stage]["cmd"] == f"{start} check {qualified(stage, '${key}')}"
+    else:
+        assert STAGES[stage]["cmd"] == f"{start} {stage.replace('/', ' ')}{argument}"
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_a_pipeline_beside_the_main_line_runs_in_the_root_with_its_parameters(name: str) -> None:
+    """As a user starts it: dvc repro pipelines/NAME/dvc.yaml."""
+    assert PIPELINES[name]["vars"] == ["../../params.yaml"]
+    for stage in PIPELINES[name]["stages"].values():
+        assert stage.get("do", stage)["wdir"] == "../.."
+    assert name in PARAMS and isinstance(main.commands[name], click.Group)
+
+
+def test_no_group_of_verbs_is_without_its_pipeline() -> None:
+    assert {name for name, command in main.commands.items() if isinstance(command, click.Group)} == set(PIPELINES)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -251,8 +342,9 @@ def test_a_stage_has_a_description(stage: str) -> None:
 
 def test_sections_are_stages() -> None:
     sections = [name for name, value in PARAMS.items() if isinstance(value, dict) and name not in SHARED_SECTIONS]
-    assert sections == [stage for stage in STAGES if stage in sections], "sections stand in the order of dvc.yaml"
-    assert set(STAGES) - set(sections) == {"base", "report"}, "only these have no knobs of their own"
+    owners = list(dict.fromkeys(section_of(stage) for stage in STAGES))
+    assert sections == [owner for owner in owners if owner in sections], "sections stand in the order of dvc.yaml"
+    assert set(owners) - set(sections) == {"base", "source", "report"}, "only these have no knobs of their own"
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -279,9 +371,10 @@ def test_who_watches_the_backend_watches_the_server_behind_it(stage: str) -> Non
     assert ("engine.backend" in watched) == (watched >= SERVED)
 
 
-@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage in PARAMS])
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if section_of(stage) in PARAMS])
 def test_a_stage_watches_its_own_section(stage: str) -> None:
-    assert any(dotted.split(".")[0] == stage for dotted in referenced(stage))
+    own = "check" if stage.endswith("/check") else section_of(stage)
+    assert any(dotted.split(".")[0] == own for dotted in referenced(stage))
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -299,7 +392,8 @@ def test_a_stage_depends_on_the_packages_that_it_imports(stage: str, module: str
 
 
 def test_every_verb_but_helpers_has_a_module_of_its_own() -> None:
-    assert set(stage_modules()) == {*STAGES} - {"base"}, "base is models.py: its result is pinned by hashes"
+    stages = {stage for stage in STAGES if not stage.endswith("/check")}
+    assert set(stage_modules()) == stages - {"base"}, "base is models.py: its result is pinned by hashes"
 
 
 # Datasets
@@ -311,23 +405,26 @@ def test_a_dataset_has_a_suite_a_gate_and_a_maker(dataset: str) -> None:
     maker = CHECKED[dataset]
     assert suite["dataset"] == dataset
     assert suite["stage"] == maker
-    assert {f"data/{dataset}", f"data/rejects/{maker}", f"reports/counts/{maker}.json"} <= set(outs(maker))
+    assert {f"data/{dataset}", f"data/rejects/{maker}", PROJECT.counts(maker).as_posix()} <= set(outs(maker))
     if suite["parent"]:
         assert f"data/{suite['parent']}" in STAGES[maker]["deps"]
 
 
 def test_there_is_no_suite_or_gate_without_a_dataset() -> None:
-    assert {path.stem for path in (ROOT / "expectations").iterdir()} == set(DATASETS) == set(CHECKED)
+    suites = (ROOT / "expectations").rglob("*.json")
+    names = {path.relative_to(ROOT / "expectations").with_suffix("").as_posix() for path in suites}
+    assert names == set(DATASETS) == set(CHECKED)
 
 
 @pytest.mark.parametrize("step", steps())
 def test_nothing_is_built_on_a_dataset_before_its_gate(step: str) -> None:
     deps, _ = steps()[step]
-    if step.startswith("check@"):
+    if step.split("/")[-1].startswith("check@"):
         return
-    for dataset in DATASETS:
+    for dataset, maker in CHECKED.items():
         if f"data/{dataset}" in deps:
-            assert f"check@{dataset}" in ancestors(step), f"{step} reads data/{dataset}"
+            gate = qualified(maker, f"check@{dataset.split('/')[-1]}")
+            assert gate in ancestors(step), f"{step} reads data/{dataset}"
 
 
 # Speed
@@ -335,13 +432,23 @@ def test_nothing_is_built_on_a_dataset_before_its_gate(step: str) -> None:
 
 def test_a_model_stage_tells_what_its_work_cost() -> None:
     for stage in set(MODEL_STAGES) - {"train"}:
-        assert any(out.startswith(f"reports/work/{stage}") for out in outs(stage)), stage
+        figures = PROJECT.work(stage).with_suffix("").as_posix()
+        assert any(out.startswith(figures) for out in outs(stage)), stage
 
 
 def test_nothing_but_the_report_hangs_on_speed() -> None:
     """It differs from run to run: whatever depended on it would run again for nothing."""
-    readers = {stage for stage in STAGES for dep in STAGES[stage].get("deps", []) if dep.startswith("reports/work")}
+    readers = {
+        stage for stage in STAGES for dep in STAGES[stage].get("deps", []) if re.match("reports/(.*/)?work", dep)
+    }
     assert readers == {"report"}
+
+
+def test_the_main_line_hangs_on_no_other_pipeline() -> None:
+    """It must not run them; they may run it."""
+    for step in steps():
+        if "/" not in step:
+            assert {parent for parent in ancestors(step) if "/" in parent} == set(), step
 
 
 # Help and documentation
@@ -350,9 +457,17 @@ def test_nothing_but_the_report_hangs_on_speed() -> None:
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_has_help_with_an_example(verb: str) -> None:
     group = click.Context(main, info_name="kun", **main.context_settings)
-    text = main.commands[verb].get_help(click.Context(main.commands[verb], group, verb))
-    assert f"kun {verb}" in text.split("Example:")[1]
-    assert len(main.commands[verb].get_short_help_str()) > 10
+    command = commands()[verb]
+    text = command.get_help(click.Context(command, group, verb))
+    assert f"kun {verb.replace('/', ' ')}" in text.split("Example:")[1]
+    assert len(command.get_short_help_str()) > 10
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_a_group_of_verbs_tells_how_its_pipeline_is_run(name: str) -> None:
+    group = click.Context(main, info_name="kun", **main.context_settings)
+    text = main.commands[name].get_help(click.Context(main.commands[name], group, name))
+    assert f"dvc repro pipelines/{name}/dvc.yaml" in text.split("Example:")[1]
 
 
 def test_the_command_reference_is_up_to_date() -> None:
@@ -361,7 +476,8 @@ def test_the_command_reference_is_up_to_date() -> None:
 
 
 def test_the_command_reference_has_every_verb() -> None:
-    assert re.findall(r"^## kun (\w+)$", reference(), re.MULTILINE) == VERBS
+    listed = [words.replace(" ", "/") for words in re.findall(r"^## kun (\w+(?: \w+)?)$", reference(), re.MULTILINE)]
+    assert [name for name in listed if name not in PIPELINES] == VERBS
 
 
 def test_every_knob_is_explained() -> None:
@@ -431,7 +547,7 @@ def test_imports_go_downwards(file: str) -> None:
 def test_stages_do_not_import_each_other() -> None:
     """Neither across folders nor inside one, but for the shared names."""
     modules = set(stage_modules().values()) - {"kun.gate"}
-    folders = {"corpus", "backtranslate", "train", "release", "gate"}
+    folders = {"corpus", "backtranslate", "select", "train", "release", "gate", *PIPELINES}
     for found in imports():
         own = found.file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         other = found.module
@@ -555,7 +671,7 @@ def test_every_prompt_is_used_and_every_used_prompt_exists() -> None:
         for file, call in calls()
         if isinstance(call.func, ast.Name)
         and call.func.id == "render"
-        and file.split("/")[1] in ("backtranslate", "train")
+        and file.split("/")[1] in ("backtranslate", "select", "train", *PIPELINES)
     ]
     names = prompts("zh")
     assert used

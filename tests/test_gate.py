@@ -39,6 +39,25 @@ TEXT = {
     "n_chars": 33,
 }
 CLEAN = TEXT | {"n_tokens": 24}
+REFLECTED = {
+    "id": IDS,
+    "critique": "太简单。",
+    "instruction": [*ASKED[:7], ""],
+    "input": "",
+    "output": [*ANSWERS[:7], ""],
+    "status": ["new"] * 7 + ["failed"],
+    "reason": [""] * 7 + ["truncated"],
+    "value": "",
+    "tries": [1] * 7 + [2],
+    "reply": [""] * 7 + ["[新指令]"],
+}
+VERSION = {"instruction": ASKED, "input": "", "output": ANSWERS, "s_cond": 2.1, "s_direct": 2.4, "s_rcond": 3.1}
+VERSION |= {"s_rdirect": 4.0, "ifd": 0.74, "rifd": 0.41, "scored": "ok"}
+CHOICE = (
+    {"id": IDS, "source": "essays/tea", "licence": "CC0-1.0"}
+    | {f"{version}_{name}": cells for version in ("old", "new") for name, cells in VERSION.items()}
+    | {"choice": ["new"] * 7 + ["old"], "reason": ["better"] * 7 + ["not_better"]}
+)
 ROWS: dict[str, dict[str, Any]] = {
     "ingested": TEXT,
     "cleaned": CLEAN,
@@ -62,7 +81,59 @@ ROWS: dict[str, dict[str, Any]] = {
     | {"copy_rate": 0.1, "support": 0.6, "length_ratio": 1.1},
     "pairs": {"id": IDS, "instruction": ASKED, "input": "", "output": ANSWERS, "source": "essays/tea", "method": "kun"}
     | {"licence": "CC0-1.0", "p_good": 0.9, "copy_rate": 0.1, "support": 0.6},
+    "experience/chosen": {"id": IDS, "cluster": 3, "ppl": 12.5},
+    "losses": {"id": IDS, "n_answer": 40, "s_cond": [2.1] * 7 + [None], "s_direct": [2.4] * 7 + [None]}
+    | {"n_instruction": 12, "s_rcond": 3.1, "s_rdirect": 4.0, "truncated": False}
+    | {"reason": ["ok"] * 7 + ["prompt_too_long"], "reason_reversed": "ok", "template": "chat-1", "scorer": "base@1"},
+    "reflection/instructions": REFLECTED,
+    "reflection/by_ifd": CHOICE,
+    "reflection/answers": REFLECTED,
+    "reflection/by_rifd": CHOICE,
+    "reflection/pairs": {"id": IDS, "instruction": ASKED, "input": "", "output": ANSWERS, "source": "essays/tea"}
+    | {"method": "reflection", "licence": "CC0-1.0", "p_good": None, "copy_rate": None, "support": None},
+    "dynosaur/datasets": {"id": IDS, "name": TOPICS, "source": TOPICS, "origin": TOPICS, "website": ""}
+    | {"licence": ["mit"] * 7 + ["cc0-1.0 AND mit"], "noncommercial": False, "lang": "zh", "lang_from": "card"}
+    | {"categories": [[]] * 8, "summary": "", "fields": [["a", "b"]] * 8, "columns": [["a", "b"]] * 8}
+    | {"rows": [["{}"]] * 8, "revision": IDS, "step": 1},
+    "dynosaur/proposals": {"id": IDS, "source": TOPICS, "variant": "aware", "reply": "{}", "finish": "stop"}
+    | {"n_prompt": 90, "n_new": 30},
+    "dynosaur/tasks": {"id": IDS, "source": TOPICS, "variant": "unaware", "instruction": ASKED}
+    | {"input_fields": [["a"]] * 8, "output_field": "b", "kind": "text", "labels": [[]] * 8, "lang": "zh", "step": 1},
+    "dynosaur/pairs": {"id": IDS, "instruction": ASKED, "input": TOPICS, "output": ANSWERS, "source": "tea"}
+    | {"method": "dynosaur", "licence": "mit", "p_good": None, "copy_rate": None, "support": None}
+    | {"task": IDS, "origin": "tea"},
+    "dynosaur/replay": {"id": IDS, "step": 2, "task": IDS, "source": "tea", "strategy": "support"}
+    | {"score": 0.7, "rank": list(range(1, 9))},
+    "dynosaur/lessons": {"id": IDS, "instruction": ASKED, "input": TOPICS, "output": ANSWERS, "source": "tea"}
+    | {"origin": "tea", "split": "train", "step": 1, "role": "new", "task": IDS, "pair": IDS, "licence": "mit"},
 }
+SCORES = {"ifd_loss": 0.8, "ifd_ppl": 0.6, "rifd_loss": [None] * 8, "rifd_ppl": [None] * 8, "ira": 0.5}
+ROWS |= {
+    "glan/nodes": {"id": IDS, "key": "optics", "kind": "discipline", "parent_id": IDS[0], "zh": "光学", "en": "optics"}
+    | {"path": "science/physics/optics", "origin": "human", "n_keep": 0, "n_remove": 0, "tie": False, "chosen": True},
+    "glan/lists": {"id": IDS, "discipline_id": IDS[0], "query": range(8), "text": TEXTS, "finish": "stop", "n_new": 30},
+    "glan/subjects": {"id": IDS, "discipline_id": IDS[0], "name": TOPICS, "level": [1] * 7 + [None], "level_raw": "1"}
+    | {"topics": [["反射"]] * 8, "n_mentions": 2},
+    "glan/syllabi": {"id": IDS, "text": TEXTS, "finish": "stop", "n_new": 30},
+    "glan/sessions": {"id": IDS, "subject_id": IDS, "place": 0, "name": TOPICS}
+    | {"concepts": [["反射"]] * 8, "concept_ids": [[BAD]] * 8},
+    "glan/questions": {"id": IDS, "discipline_id": IDS[0], "subject_id": IDS, "strategy": "single", "draw": 0}
+    | {"session_ids": [[BAD]] * 8, "concept_ids": [[BAD]] * 8, "question": ASKED},
+    "glan/answers": {"id": IDS, "answer": ANSWERS, "finish": "stop", "n_new": 30},
+    "glan/pairs": {
+        "id": IDS,
+        "instruction": ASKED,
+        "input": "",
+        "output": ANSWERS,
+        "source": "optics",
+        "method": "glan",
+    }
+    | {"licence": "unknown", "p_good": None, "copy_rate": None, "support": None},
+    "glan/coverage": {"id": IDS, "path": "science", "kind": "field", "zh": "科学", "en": "science", "chosen": True}
+    | {"subjects": 1, "questions": 8, "pairs": 8, "thin": False},
+}
+ROWS["mixed"] = ROWS["pairs"]
+ROWS["selected"] = ROWS["pairs"] | {"rank": range(1, 9)} | SCORES
 
 
 def suite_of(dataset: str) -> dict[str, Any]:
@@ -132,7 +203,7 @@ def result(project: Project, dataset: str) -> dict[str, Any]:
 
 
 def test_every_dataset_has_a_suite_and_no_suite_is_left_over() -> None:
-    assert {path.stem for path in SUITES.glob("*.json")} == set(DATASETS)
+    assert {path.relative_to(SUITES).with_suffix("").as_posix() for path in SUITES.rglob("*.json")} == set(DATASETS)
     for dataset in DATASETS:
         assert load_suite(SUITES / f"{dataset}.json", dataset).dataset == dataset
 
@@ -142,9 +213,11 @@ def test_structure_agrees_with_the_schema(dataset: str) -> None:
     suite = load_suite(SUITES / f"{dataset}.json", dataset)
     columns = next(e for e in suite.rows if e.type == "expect_table_columns_to_match_ordered_list")
     assert columns.kwargs["column_list"] == list(DATASETS[dataset])
+    # Great Expectations has no name for the type of a list.
     python = {pl.String: "str", pl.Int64: "int", pl.Float64: "float", pl.Boolean: "bool"}
     types = {e.column: e.kwargs["type_"] for e in suite.rows if e.type == "expect_column_values_to_be_of_type"}
-    assert types == {name: python[kind] for name, kind in DATASETS[dataset].items()}
+    scalar = {name: kind for name, kind in DATASETS[dataset].items() if not kind.is_nested()}
+    assert types == {name: python[kind] for name, kind in scalar.items()}, "of lists the reader of shards sees the type"
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -222,6 +295,50 @@ BROKEN_ROWS = [
     ("pairs", {"instruction": "### 指令\n介绍茶叶"}, "instruction_no_template_markers"),
     ("pairs", {"licence": ""}, "licence_length"),
     ("pairs", {"method": "glan"}, "method_known"),
+    ("losses", {"s_cond": float("nan")}, "s_cond_in_range"),
+    ("losses", {"s_direct": None}, "ok_has_s_direct"),
+    ("losses", {"s_cond": None}, "ok_has_s_cond"),
+    ("losses", {"reason": "empty_answer"}, "empty_answer_has_no_loss"),
+    ("losses", {"reason": "out_of_memory"}, "reason_known"),
+    ("losses", {"n_answer": None}, "n_answer_not_null"),
+    ("selected", {"output": ""}, "output_length"),
+    ("selected", {"rank": 0}, "rank_from_one"),
+    ("selected", {"rank": 1}, "rank_unique"),
+    ("selected", {"rank": None}, "rank_not_null"),
+    ("selected", {"ifd_ppl": float("inf")}, "ifd_ppl_in_range"),
+    ("selected", {"ira": float("nan")}, "ira_in_range"),
+    ("reflection/instructions", {"status": "maybe"}, "status_known"),
+    ("reflection/instructions", {"output": ""}, "new_has_an_answer"),
+    ("reflection/instructions", {"reason": "truncated"}, "new_has_no_reason"),
+    ("reflection/instructions", {"status": "failed", "instruction": "", "output": ""}, "others_have_a_reason"),
+    ("reflection/instructions", {"status": "failed", "reason": "empty"}, "others_have_no_instruction"),
+    ("reflection/answers", {"output": "茶叶。 [结束]"}, "output_no_markers"),
+    ("reflection/answers", {"tries": 6}, "tries_in_range"),
+    ("reflection/by_ifd", {"choice": "both"}, "choice_known"),
+    ("reflection/by_ifd", {"reason": "not_better"}, "new_is_better"),
+    ("reflection/by_ifd", {"choice": "old"}, "old_is_not_better"),
+    ("reflection/by_ifd", {"old_ifd": None}, "old_ifd_not_null"),
+    ("reflection/by_ifd", {"new_ifd": None}, "new_ifd_not_null"),
+    ("reflection/by_ifd", {"new_rifd": float("nan")}, "new_rifd_in_range"),
+    ("reflection/by_rifd", {"old_rifd": None}, "old_rifd_not_null"),
+    ("reflection/by_rifd", {"new_rifd": None}, "new_rifd_not_null"),
+    ("reflection/by_rifd", {"new_output": ""}, "new_output_length"),
+    ("reflection/pairs", {"method": "kun"}, "method_known"),
+    ("reflection/pairs", {"p_good": 0.9}, "p_good_null"),
+    ("reflection/pairs", {"output": "[Better Answer] 茶叶。"}, "output_no_markers"),
+    ("dynosaur/datasets", {"licence": ""}, "licence_in_spdx"),
+    ("dynosaur/datasets", {"lang": "fr"}, "lang_known"),
+    ("dynosaur/proposals", {"finish": "maybe"}, "finish_known"),
+    ("dynosaur/tasks", {"instruction": " "}, "instruction_not_empty"),
+    ("dynosaur/tasks", {"kind": "odd"}, "kind_known"),
+    ("dynosaur/pairs", {"licence": ""}, "licence_in_spdx"),
+    ("dynosaur/pairs", {"input": ""}, "input_not_empty"),
+    ("dynosaur/pairs", {"output": ""}, "output_not_empty"),
+    ("dynosaur/pairs", {"method": "kun"}, "method"),
+    ("dynosaur/replay", {"step": 1}, "step_from_two"),
+    ("dynosaur/replay", {"score": 2.0}, "score_in_range"),
+    ("dynosaur/lessons", {"role": "old"}, "role_known"),
+    ("dynosaur/lessons", {"licence": ""}, "licence_in_spdx"),
 ]
 
 
@@ -235,7 +352,7 @@ def test_a_broken_row_fails_by_name_and_id(dataset: str, project: Project) -> No
     told = {line.split()[0]: line for line in message.splitlines()[1:]}
     for row, (_, name) in zip(IDS[: len(cases)], cases, strict=True):
         assert row in told[name]
-    assert f"{dataset}.html" in message
+    assert project.check(dataset).with_suffix(".html").name in message
     assert not result(project, dataset)["success"]
     assert "FAIL" in project.check(dataset).with_suffix(".html").read_text(encoding="utf-8")
 
@@ -250,6 +367,34 @@ def test_ordinary_chinese_passes(project: Project) -> None:
     for row, output in zip(IDS, outputs, strict=False):
         put(project, "pairs", row, output=output)
     assert check(project, "pairs", PARAMS)["success"]
+
+
+@pytest.mark.parametrize("scored", [True, False], ids=["one way", "not at all"])
+def test_losses_of_one_direction_or_none_pass(project: Project, scored: bool) -> None:
+    rows = {
+        "id": IDS,
+        "n_answer": 40,
+        "s_cond": 2.1,
+        "s_direct": 2.4,
+        "reason": "ok",
+        "template": "bare-1",
+        "scorer": "b@1",
+    }
+    off = {"id": IDS, "n_answer": 0, "reason": "off"}
+    missing = {name: None for name in DATASETS["losses"]}
+    store(project, "losses", pl.DataFrame(missing | (rows if scored else off) | {"truncated": False}))
+    assert check(project, "losses", PARAMS)["success"]
+
+
+def test_losses_of_two_models_are_a_mixture(project: Project) -> None:
+    put(project, "losses", scorer="another@2")
+    assert "scorers" in failure(project, "losses")
+
+
+def test_half_of_the_pairs_without_losses_is_too_many(project: Project) -> None:
+    for row in IDS[:4]:
+        put(project, "losses", row, s_cond=None, s_direct=None, reason="prompt_too_long")
+    assert "unscored_share" in failure(project, "losses")
 
 
 def test_sampled_judging_may_lack_scores(project: Project) -> None:

@@ -75,7 +75,7 @@ def test_every_stage_ran_and_is_recorded(finished: Copy) -> None:
     assert "Traceback" not in told
 
 
-@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("dataset", MAKERS)
 def test_every_dataset_has_rows_and_passed_its_gate(finished: Copy, dataset: str) -> None:
     frame = read_dataset(finished.project.dataset(dataset))
     assert frame.height > 0
@@ -87,7 +87,7 @@ def test_every_dataset_has_rows_and_passed_its_gate(finished: Copy, dataset: str
     assert finished.project.check(dataset).with_suffix(".html").is_file()
 
 
-@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("dataset", MAKERS)
 def test_no_row_vanishes_and_none_appears(finished: Copy, dataset: str) -> None:
     """Rows in = rows that the parent kept = kept + dropped + failed, and each lost row has its line in the ledger."""
     stage = MAKERS[dataset]
@@ -164,7 +164,7 @@ def test_the_same_sources_give_the_same_lock(copy: Copy) -> None:
     """Nothing that a stage writes holds a time, a process id or an order that changes: done again, all bytes are the same."""
     stages = [name for name in single_steps() if not name.startswith(("check", "base"))]
     told = copy.must("dvc", "repro", "-s", "-f", *[name for name in stages if name not in ("evaluate",)])
-    assert set(stages_run(told)) >= {"ingest", "label", "pairs", "release", "report"}
+    assert set(stages_run(told)) >= {"ingest", "label", "pairs", "losses", "select", "release", "report"}
     changed = {line[3:] for line in copy.must("git", "status", "--porcelain").splitlines()}
     # A share alone: all rows came from scratch now.
     assert changed <= {"dvc.lock", *(f"reports/work/{name}.json" for name in WORDS)}
@@ -202,7 +202,19 @@ def test_a_moved_threshold_runs_no_model(copy: Copy) -> None:
     threshold = round(float(pairs["p_good"].median()), 6)  # type: ignore[arg-type]
     copy.set_params({"judge.threshold": threshold})
     told = copy.must("dvc", "repro")
-    assert stages_run(told) == ["pairs", "check@pairs", "release", "report"]
+    assert stages_run(told) == [
+        "pairs",
+        "check@pairs",
+        "source@kun",
+        "mix",
+        "check@mixed",
+        "losses",
+        "check@losses",
+        "select",
+        "check@selected",
+        "release",
+        "report",
+    ]
     assert {stage: segments(copy, stage) for stage in WORDS} == before
     kept = read_dataset(copy.project.dataset("pairs"))
     assert 0 < kept.height < pairs.height
@@ -231,7 +243,19 @@ def test_an_experiment_runs_in_the_workspace(copy: Copy) -> None:
     before = {stage: segments(copy, stage) for stage in WORDS}
     pairs = read_dataset(copy.project.dataset("pairs"))
     told = copy.must("dvc", "exp", "run", "-S", "pairs.min_chars=25")
-    assert stages_run(told) == ["pairs", "check@pairs", "release", "report"]
+    assert stages_run(told) == [
+        "pairs",
+        "check@pairs",
+        "source@kun",
+        "mix",
+        "check@mixed",
+        "losses",
+        "check@losses",
+        "select",
+        "check@selected",
+        "release",
+        "report",
+    ]
     assert {stage: segments(copy, stage) for stage in WORDS} == before
     kept = read_dataset(copy.project.dataset("pairs"))
     assert 0 < kept.height < pairs.height

@@ -5,6 +5,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,16 +24,20 @@ warnings.filterwarnings("ignore", category=FutureWarning)  # notes of libraries 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class Group(click.Group):
-    """Verbs in the order of the pipeline; expected errors become one line."""
+class Ordered(click.Group):
+    """Verbs in the order of the pipeline."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In order of definition, not of the alphabet."""
         return list(self.commands)
 
+
+class Group(Ordered):
+    """The whole command line: expected errors become one line."""
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb; KunError and errors of the file system end in one line on stderr."""
-        if ctx.params.get("debug"):
+        if ctx.find_root().params.get("debug"):
             return super().invoke(ctx)
         try:
             return super().invoke(ctx)
@@ -60,14 +65,45 @@ def main(debug: bool) -> None:
     """
 
 
-def stage(name: str) -> Callable[[Callable[..., Any]], click.Command]:
-    """Declare a verb; its first docstring line is the help, and the example is the same for all."""
+def pipeline(name: str) -> Callable[[Callable[..., Any]], click.Group]:
+    """Declare the verbs of pipelines/<name>/dvc.yaml as a group of their own; its docstring is the help."""
 
-    def declare(function: Callable[..., Any]) -> click.Command:
-        function.__doc__ = f"{function.__doc__}\n\n\b\nExample:\n  kun {name}\n  dvc repro {name}"
-        return main.command(name)(function)
+    def declare(function: Callable[..., Any]) -> click.Group:
+        function.__doc__ = f"{function.__doc__}\n\n\b\nExample:\n  dvc repro pipelines/{name}/dvc.yaml"
+        return main.group(name, cls=Ordered)(function)
 
     return declare
+
+
+def stage(name: str, group: click.Group = main) -> Callable[[Callable[..., Any]], click.Command]:
+    """Declare a verb; its first docstring line is the help, and the example is the same for all."""
+    verb = name if group is main else f"{group.name} {name}"
+    target = name if group is main else f"pipelines/{group.name}/dvc.yaml:{name}"
+
+    def declare(function: Callable[..., Any]) -> click.Command:
+        function.__doc__ = f"{function.__doc__}\n\n\b\nExample:\n  kun {verb}\n  dvc repro {target}"
+        return group.command(name)(function)
+
+    return declare
+
+
+class Amount(click.ParamType):
+    """A share of the rows, with a point, or a number of them."""
+
+    name = "amount"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | float:
+        """0.1 -> 0.1, 1000 -> 1000; else a usage error."""
+        try:
+            wanted = int(value) if str(value).isdecimal() else float(value)
+        except ValueError:
+            wanted = -1
+        if (isinstance(wanted, float) and not 0 <= wanted <= 1) or wanted < 0:
+            self.fail(f"{value!r} is neither a share such as 0.1 nor a number of rows", param, ctx)
+        return wanted
+
+
+FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 def limited(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,10 +1,14 @@
 """The verbs of dvc.yaml, in its order: one for each stage, and what each stage is called with."""
 
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import click
 
-from kun.cli.group import evals, limited, main, open_project, say, stage, tell, with_limit
+from kun.cli.group import FILE, Amount, evals, limited, main, open_project, say, stage, tell, with_limit
+
+BY = ("ifd", "ifd_ppl", "rifd", "ira", "length", "random")
 
 
 @stage("base")
@@ -164,6 +168,84 @@ def pairs() -> None:
 
     project, params = open_project()
     tell(pairs(project, params.pairs, params.judge, params.ingest, evals(project, params)))
+
+
+@main.command()
+@click.argument("name")
+def source(name: str) -> None:
+    """Take the pairs of a source of `mix.sources` into the mix.
+
+    \b
+    Example:
+      kun source kun
+      dvc repro source@kun
+    """
+    from kun.mix.source import source
+
+    project, params = open_project()
+    taken = source(project, params.mix, name)
+    say(f"source {taken['source']}: {taken['rows']} pairs")
+
+
+@stage("mix")
+def mix() -> None:
+    """Bring the pairs of all sources together, each request once."""
+    from kun.mix.mix import mix
+
+    project, params = open_project()
+    tell(mix(project, params.mix))
+
+
+@stage("losses")
+@limited
+def losses(limit: int | None) -> None:
+    """Score each pair's answer with and without its instruction."""
+    from kun.select.losses import losses
+
+    project, params = open_project()
+    tell(losses(project, with_limit(params.losses, limit), params.engine))
+
+
+@main.command()
+@click.option(
+    "--in", "source", type=FILE, help="A dataset of your own: alpaca, sharegpt or messages; .json, .jsonl, .parquet."
+)
+@click.option("--out", "target", type=FILE, help="Where its best rows go, in the same format.")
+@click.option("--by", type=click.Choice(BY), default="ifd", show_default=True, help="What ranks the rows.")
+@click.option(
+    "--top", type=Amount(), default="0.1", show_default=True, help="A share (0.1) or a number (1000) of rows."
+)
+@click.option(
+    "--model", help="The scorer: a folder, GGUF package or hub id; else that of params.yaml, or the demo model."
+)
+@click.option("--lang", type=click.Choice(["zh", "en"]), help="Of the request to guess an instruction (--by rifd).")
+@click.option("--order", type=click.Choice(["rank", "input"]), default="rank", show_default=True, help="Of the rows.")
+@click.option("--scores", "table", type=FILE, help="Every row with its scores and rank or reason: .csv or .parquet.")
+def select(source: Path | None, target: Path | None, table: Path | None, **options: Any) -> None:
+    """Choose the pairs to release, or the best rows of a file.
+
+    Without --in it is a stage of the pipeline, and params.yaml says how. With --in no project is needed.
+
+    \b
+    Example:
+      kun select
+      kun select --in alpaca.json --by ifd --top 0.1 --out cherry.json
+    """
+    from kun.select.choose import select
+    from kun.select.standalone import select_file
+
+    if source is None or target is None:
+        if source or target or table:
+            raise click.UsageError(
+                "--in and --out go together; without them `kun select` runs the stage of params.yaml"
+            )
+        project, params = open_project()
+        counts = select(project, params.select, params.engine)
+    else:
+        counts = select_file(source, target, table=table, **options)
+    tell(counts)
+    if counts and counts["qualified"] < counts["asked"]:
+        say(f"select: {counts['asked']} rows were asked for, only {counts['qualified']} qualify")
 
 
 @stage("release")

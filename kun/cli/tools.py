@@ -8,7 +8,7 @@ from kun.cli.group import main, open_project
 
 
 @main.command()
-@click.argument("stage", type=click.Choice(["perplexity", "label", "judge", "polish"]))
+@click.argument("stage", type=click.Choice(["perplexity", "label", "judge", "polish", "losses"]))
 @click.option("--rows", type=click.IntRange(min=8), default=64, show_default=True, help="Rows of the pilot.")
 def plan(stage: str, rows: int) -> None:
     """Tell what a model stage will take and give.

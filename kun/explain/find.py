@@ -47,13 +47,13 @@ def ledgers(project: Project) -> pl.LazyFrame:
 
 
 def _released(project: Project, line: int) -> str:
-    pairs = scan(project, "pairs")
-    if pairs is None:
+    selected = scan(project, "selected")
+    if selected is None:
         raise InputError("there is no release yet, so no line of it; run `dvc repro` first")
-    with readable(project.dataset("pairs")):
-        found = pairs.select("id").slice(line - 1, 1).collect() if line else pl.DataFrame({"id": []})
+    with readable(project.dataset("selected")):
+        found = selected.select("id").slice(line - 1, 1).collect() if line else pl.DataFrame({"id": []})
         if found.is_empty():
-            rows = pairs.select(pl.len()).collect().item()
+            rows = selected.select(pl.len()).collect().item()
             raise InputError(f"the release has no line {line}; its {rows} lines count from 1")
     return str(found["id"][0])
 

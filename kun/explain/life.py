@@ -26,6 +26,9 @@ STAGES = {
     "judge": "judged",
     "polish": "polished",
     "pairs": "pairs",
+    "mix": "mixed",
+    "losses": "losses",
+    "select": "selected",
 }
 """Stage -> the dataset that it makes, in the order in which a record goes through them."""
 

@@ -17,6 +17,8 @@ SCORES = {
     "ingest": ("origin", "source", "title", "n_chars"),
     "clean": ("lang", "n_chars", "n_tokens"),
     "pairs": ("licence", "method"),
+    "losses": ("n_answer", "s_cond", "s_direct", "reason"),
+    "select": ("rank", "ifd_ppl", "rifd_ppl", "ira"),
 }
 """Columns that tell something new at a stage."""
 WRITTEN = {

@@ -3,9 +3,15 @@
 from dataclasses import dataclass
 
 from kun.params.backtranslate import Instructions, Judge, Label, Pairs, Polish
+from kun.params.choice import Diversity, Rank, Select
 from kun.params.corpus import Clean, Corpus, Decontaminate, Dedup, English, Ingest, Perplexity, Seeds
+from kun.params.dynosaur import Dynosaur
+from kun.params.glan import Glan
+from kun.params.mix import Mix, Source
 from kun.params.model import Engine, Model, Server
+from kun.params.reflection import Reflection
 from kun.params.release import Check, Release
+from kun.params.select import Experience, Losses
 from kun.params.train import Evaluate, Train, TrainTask
 from kun.params.values import PRIVATE_KINDS, Executor, Language, Preset, PrivateAction
 
@@ -16,15 +22,21 @@ __all__ = [
     "Corpus",
     "Decontaminate",
     "Dedup",
+    "Diversity",
+    "Dynosaur",
     "Engine",
     "English",
     "Evaluate",
     "Executor",
+    "Experience",
+    "Glan",
     "Ingest",
     "Instructions",
     "Judge",
     "Label",
     "Language",
+    "Losses",
+    "Mix",
     "Model",
     "Pairs",
     "Params",
@@ -32,9 +44,13 @@ __all__ = [
     "Polish",
     "Preset",
     "PrivateAction",
+    "Rank",
+    "Reflection",
     "Release",
     "Seeds",
+    "Select",
     "Server",
+    "Source",
     "Train",
     "TrainTask",
 ]
@@ -64,12 +80,22 @@ class Params:
     judge: Judge
     polish: Polish
     pairs: Pairs
+    mix: Mix
+    losses: Losses
+    select: Select
     release: Release
     check: Check
+    dynosaur: Dynosaur
+    experience: Experience
+    glan: Glan
+    reflection: Reflection
 
     def __post_init__(self) -> None:
-        longest = max(self.label.max_new_tokens, self.judge.max_new_tokens, self.polish.max_new_tokens)
+        writers = (self.label, self.judge, self.polish, self.dynosaur, self.glan, self.reflection)
+        longest = max(writer.max_new_tokens for writer in writers)
         if self.engine.context <= longest:
             raise ValueError(
                 f"engine.context {self.engine.context} leaves no room for a prompt beside {longest} new tokens"
             )
+        if self.reflection.backend == "openai" and not (self.engine.server.url and self.engine.server.models):
+            raise ValueError("reflection.backend openai needs engine.server.url and engine.server.models")

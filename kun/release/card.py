@@ -35,6 +35,7 @@ TOLD_PARAMS = (
     "train.method", "train.learning_rate", "train.label.epochs", "train.chat.epochs", "train.chat.tasks",
     "label.temperature", "instructions.dangling", "judge.mode", "judge.floor", "judge.threshold", "polish.temperature",
     "polish.max_new_tokens", "pairs.min_chars", "pairs.min_support", "pairs.min_distinct_4gram", "pairs.refusals",
+    "select.filters", "select.rank", "select.top", "select.diversity",
 )  # fmt: skip
 """What a reader wants to know first; the commit has the rest."""
 
@@ -53,13 +54,15 @@ def write_card(project: Project, params: Params, pairs: pl.DataFrame, folder: Pa
         source_stages=sources.columns[1:],
         sources=sources.rows(),
         pairs_by_source=_counted(pairs, "source"),
+        methods=_counted(pairs, "method", "licence"),
         licences=_counted(pairs, "licence"),
         decontaminated=next((one for one in counts if one["stage"] == "decontaminate"), None),
+        selected=next((one for one in counts if one["stage"] == "select"), None),
         base=base,
         demo=base is not None and base["name"].startswith(DEMO_BASE),
         terms=None if base is None else TERMS.get(base["licence"].lower()),
         adapters=facts.training(project),
-        gates=facts.gates(project),
+        gates=facts.gates(project, params.mix.sources.values()),
         evaluation=facts.evaluation(project),
         means=facts.means(project, pairs),
         samples=[json.dumps(row, ensure_ascii=False, indent=2) for row in _samples(pairs)],
@@ -111,8 +114,8 @@ def _licence_fields(terms: list[str]) -> dict[str, str]:
     return fields | ({"license_link": links[0]} if links else {})
 
 
-def _counted(pairs: pl.DataFrame, column: str) -> list[tuple[str, int]]:
-    return pairs.group_by(column).len().sort(column).rows()
+def _counted(pairs: pl.DataFrame, *columns: str) -> list[tuple[Any, ...]]:
+    return pairs.group_by(columns).len().sort(columns).rows()
 
 
 def _samples(pairs: pl.DataFrame) -> list[dict[str, Any]]:

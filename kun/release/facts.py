@@ -3,12 +3,14 @@
 import json
 import re
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from kun.errors import InputError
+from kun.params import Source
 from kun.project import Project
 from kun.tables.shards import read_dataset
 
@@ -67,10 +69,14 @@ def training(project: Project) -> list[Facts]:
     return found
 
 
-def gates(project: Project) -> list[Facts]:
-    """For each gate that has run: `dataset`, `passed`, and how many `expectations` it has and `skipped`."""
+def gates(project: Project, sources: Iterable[Source] = ()) -> list[Facts]:
+    """For each gate that has run: `dataset`, `passed`, and how many `expectations` it has and `skipped`.
+
+    Of the main line, and of the pipelines that the `sources` of a mix come from.
+    """
+    folders = {project.root / "reports" / "checks", *((project.root / source.gate).parent for source in sources)}
     found = []
-    for path in sorted((project.root / "reports" / "checks").glob("*.json")):
+    for path in (path for folder in sorted(folders) for path in sorted(folder.glob("*.json"))):
         result = read_json(path) or {}
         found.append(
             {

@@ -21,6 +21,8 @@ STAGES = (
     "judge",
     "polish",
     "pairs",
+    "mix",
+    "select",
 )
 """Stages that rows pass through, in order."""
 

@@ -13,14 +13,14 @@ from kun.tables.shards import read_dataset
 
 
 def release(project: Project, params: Params) -> dict[str, Any]:
-    """Write every format and the dataset card to data/release/; InputError when there are no pairs.
+    """Write every format and the dataset card to data/release/; InputError when no pair was selected.
 
     Returns `name`, `pairs`, `shards`, `licences` (lower case, of sources and base model) and `folder`.
     """
-    pairs = read_dataset(project.dataset("pairs"))
+    pairs = read_dataset(project.dataset("selected"))
     if pairs.is_empty():
         raise InputError(
-            "data/pairs is empty: nothing to release; reports/counts/ tells which stage dropped the rows, and why"
+            "data/selected is empty: nothing to release; reports/counts/ tells which stage dropped the rows, and why"
         )
     folder = project.dataset("release")
     with replaced_folder(folder) as building:

@@ -17,15 +17,19 @@ from kun.release.funnel import STAGES, funnel_frame, read_counts, source_frame
 from kun.release.labels import ENGLISH, PAGES, Labels, stage_names
 from kun.release.plots import curves_svg, funnel_svg, histogram_svg
 from kun.release.quality import Quality, quality
+from kun.release.scores import agreements, by_length, distributions, ends
 from kun.release.work import COLUMNS, model_work
+from kun.schemas import LOSSES
+from kun.select.scores import with_scores
 from kun.tables.shards import read_dataset, shards, write_json, write_text
 
 SAMPLES = 20
+SHOWN = "ifd_ppl"  # of the scores of losses, the one with pictures and examples
 SAMPLE_SEED = 7
 TOP_REASONS = 5
 EXAMPLES = 3
 LENGTH_STEPS = {"text_chars": 50, "instruction_chars": 5, "answer_chars": 25}
-SCORE_STEPS = {"p_good": 0.05, "copy_rate": 0.05, "support": 0.05, "ppl": 10.0}
+SCORE_STEPS = {"p_good": 0.05, "copy_rate": 0.05, "support": 0.05, "ppl": 10.0, "ifd_ppl": 0.05}
 """Bin widths of the CSV files: fixed, unlike in the pictures, so that `dvc plots diff` compares like with like."""
 
 
@@ -44,12 +48,14 @@ class Findings:
     marks: dict[str, float]
     """Kind -> threshold."""
     training: list[facts.Facts]
+    scored: pl.DataFrame | None
+    """The pairs before the selection with the scores of their losses; None when none was scored."""
 
 
 def report(project: Project, params: Params) -> dict[str, float]:
     """Write reports/report*.html, reports/plots/, reports/quality.json and metrics.json from whatever has run.
 
-    Only data/pairs must be there. Returns the metrics. The same data and work give the same bytes.
+    Only data/selected must be there. Returns the metrics. The same data and work give the same bytes.
     """
     found = _findings(project, params)
     values = {
@@ -57,7 +63,8 @@ def report(project: Project, params: Params) -> dict[str, float]:
         "sources": found.sources.rows(),
         "reasons": _reasons(project),
         "samples": _samples(project, found.pairs),
-        "gates": facts.gates(project),
+        "scores": _scores(found.scored),
+        "gates": facts.gates(project, params.mix.sources.values()),
         "base": facts.base_model(project),
         "evaluation": facts.evaluation(project),
         "work": model_work(project),
@@ -78,18 +85,39 @@ def report(project: Project, params: Params) -> dict[str, float]:
 
 
 def _findings(project: Project, params: Params) -> Findings:
-    pairs = read_dataset(project.dataset("pairs"))
+    pairs = read_dataset(project.dataset("selected"))
     counts = read_counts(project)
+    scored = _scored(project)
     return Findings(
         pairs=pairs,
         metrics=_metrics(project, pairs),
         funnel=funnel_frame(counts),
         sources=source_frame(counts),
         quality=quality(counts),
-        distributions=_distributions(project, pairs),
-        marks={"p_good": params.judge.threshold, "support": params.pairs.min_support},
+        distributions=_distributions(project, pairs, scored),
+        marks={"p_good": params.judge.threshold, "support": params.pairs.min_support, "ifd_ppl": 1.0},
         training=facts.training(project),
+        scored=scored,
     )
+
+
+def _scored(project: Project) -> pl.DataFrame | None:
+    losses = facts.optional_dataset(project, "losses", list(LOSSES))
+    if losses is None or losses["s_cond"].null_count() == losses.height:
+        return None
+    return read_dataset(project.dataset("mixed")).join(with_scores(losses), on="id", maintain_order="left")
+
+
+def _scores(scored: pl.DataFrame | None) -> dict[str, Any] | None:
+    """The tables of the page about scores."""
+    if scored is None:
+        return None
+    return {
+        "distributions": distributions(scored),
+        "by_length": by_length(scored, SHOWN),
+        "agreements": agreements(scored),
+        "ends": ends(scored, SHOWN),
+    }
 
 
 def _metrics(project: Project, pairs: pl.DataFrame) -> dict[str, float]:
@@ -101,7 +129,7 @@ def _metrics(project: Project, pairs: pl.DataFrame) -> dict[str, float]:
     return metrics | {f"{name}_mean": round(mean, 4) for name, mean in facts.means(project, pairs).items()}
 
 
-def _distributions(project: Project, pairs: pl.DataFrame) -> dict[str, pl.Series]:
+def _distributions(project: Project, pairs: pl.DataFrame, scored: pl.DataFrame | None) -> dict[str, pl.Series]:
     columns = {
         "text_chars": ("ingested", "n_chars"),
         "p_good": ("judged", "p_good"),
@@ -118,7 +146,7 @@ def _distributions(project: Project, pairs: pl.DataFrame) -> dict[str, pl.Series
         "instruction_chars": pairs["instruction"].str.len_chars(),
         "answer_chars": pairs["output"].str.len_chars(),
     }
-    found = stored | lengths
+    found = stored | lengths | ({} if scored is None else {SHOWN: scored[SHOWN]})
     return {kind: found[kind].drop_nulls() for kind in (*LENGTH_STEPS, *SCORE_STEPS) if kind in found}
 
 

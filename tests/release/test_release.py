@@ -8,8 +8,9 @@ from kun.params import Params
 from kun.project import Project
 from kun.release import release as module
 from kun.release.release import release
-from kun.schemas import PAIR
+from kun.schemas import SELECTED
 from kun.tables.shards import write_dataset
+from tests.release.conftest import chosen
 
 FILES = [
     "README.md",
@@ -46,8 +47,8 @@ def test_release_is_whole_and_the_same_every_time(project: Project, params: Para
 
 
 def test_an_empty_set_is_refused(project: Project, params: Params, pairs: pl.DataFrame) -> None:
-    write_dataset(project.dataset("pairs"), pairs.clear(), PAIR)
-    with pytest.raises(InputError, match="data/pairs is empty"):
+    write_dataset(project.dataset("selected"), chosen(pairs).clear(), SELECTED)
+    with pytest.raises(InputError, match="data/selected is empty"):
         release(project, params)
     assert not project.dataset("release").exists()
 

@@ -11,8 +11,9 @@ from kun.params import Params
 from kun.project import Project
 from kun.release.labels import CHINESE, ENGLISH
 from kun.release.report import report
-from kun.schemas import PAIR
+from kun.schemas import LOSSES, SELECTED
 from kun.tables.shards import write_dataset
+from tests.release.conftest import chosen
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 
@@ -87,6 +88,35 @@ def test_nothing_of_a_record_becomes_markup(evil: Project, params: Params) -> No
         assert "&lt;script&gt;" in page.read_text(encoding="utf-8")
 
 
+def with_losses(project: Project) -> None:
+    rows = pl.read_parquet(project.dataset("pairs") / "part-00000.parquet")
+    known = {"n_answer": 9, "s_cond": [1.0, 3.0, 2.0], "s_direct": 2.0, "truncated": False, "reason": "ok"}
+    empty = {name: pl.Series([None] * rows.height, dtype=dtype) for name, dtype in LOSSES.items()}
+    write_dataset(project.dataset("losses"), pl.DataFrame(empty | {"id": rows["id"]} | known, schema=LOSSES), LOSSES)
+
+
+def test_scores_have_a_part_of_their_own(evil: Project, params: Params) -> None:
+    """Texts of others in every table of it, none of them markup."""
+    with_losses(evil)
+    report(evil, params)
+    for page, labels in (("report.html", ENGLISH), ("report.zh-CN.html", CHINESE)):
+        seen = outline(evil.root / "reports" / page)
+        assert seen.sections.index("scores") == seen.sections.index("samples") - 1
+        assert "script" not in seen.tags
+        text = (evil.root / "reports" / page).read_text(encoding="utf-8")
+        assert "<td>ifd_ppl</td><td>3</td><td>0.4311</td><td>1</td>" in text
+        assert all(labels[name] in text for name in ("scores_lead", "by_length", "agreement", "highest", "lowest"))
+        assert "ifd_ppl · p_good" in text and "ifd_ppl 2.718" in text
+    scores = pl.read_csv(evil.root / "reports/plots/scores.csv").filter(pl.col("score") == "ifd_ppl")
+    assert scores.rows() == [("ifd_ppl", 0.35, 1), ("ifd_ppl", 1.0, 1), ("ifd_ppl", 2.7, 1)]
+
+
+def test_losses_without_a_score_have_no_part(project: Project, params: Params) -> None:
+    write_dataset(project.dataset("losses"), pl.DataFrame(schema=LOSSES), LOSSES)
+    report(project, params)
+    assert "scores" not in outline(project.root / "reports" / "report.html").sections
+
+
 def test_both_languages_have_the_same_labels() -> None:
     assert list(ENGLISH) == list(CHINESE)
 
@@ -94,7 +124,7 @@ def test_both_languages_have_the_same_labels() -> None:
 def test_tables_for_dvc_plots(project: Project, params: Params) -> None:
     report(project, params)
     plots = project.root / "reports" / "plots"
-    assert (plots / "funnel.csv").read_text() == "stage,kept\ningest,4\nclean,3\npairs,3\n"
+    assert (plots / "funnel.csv").read_text() == "stage,kept\ningest,4\nclean,3\npairs,3\nmix,3\nselect,3\n"
     lengths = pl.read_csv(plots / "lengths.csv")
     assert lengths.rows() == [("text_chars", 0.0, 4), ("instruction_chars", 5.0, 3), ("answer_chars", 0.0, 3)]
     scores = pl.read_csv(plots / "scores.csv").filter(pl.col("score") == "copy_rate")
@@ -126,19 +156,19 @@ def test_same_bytes_on_a_second_run(project: Project, params: Params) -> None:
     assert written() == written()
 
 
-def test_only_pairs_are_needed(tmp_path: Path, params: Params, pairs: pl.DataFrame) -> None:
+def test_only_the_selected_pairs_are_needed(tmp_path: Path, params: Params, pairs: pl.DataFrame) -> None:
     project = Project(tmp_path)
-    write_dataset(project.dataset("pairs"), pairs, PAIR)
+    write_dataset(project.dataset("selected"), chosen(pairs), SELECTED)
     metrics = report(project, params)
     assert "yield" not in metrics and "length_ratio_mean" not in metrics
     assert outline(tmp_path / "reports" / "report.html").sections == ["distributions", "samples"]
 
 
 def test_an_empty_set_still_gets_its_report(project: Project, params: Params, pairs: pl.DataFrame) -> None:
-    write_dataset(project.dataset("pairs"), pairs.clear(), PAIR)
+    write_dataset(project.dataset("selected"), chosen(pairs).clear(), SELECTED)
     assert report(project, params) == {"pairs": 0, "yield": 0.0}
 
 
 def test_without_pairs_the_message_names_the_folder(tmp_path: Path, params: Params) -> None:
-    with pytest.raises(InputError, match="data/pairs"):
+    with pytest.raises(InputError, match="data/selected"):
         report(Project(tmp_path), params)
