@@ -324,12 +324,12 @@ def test_a_prompt_longer_than_the_context_never_reaches_the_model(pinned: Projec
     shutil.copytree(tiny_base, pinned.adapter("label"))
     rows = prose(3)
     stored = store(pinned, "corpus", texts([*rows, rows[0] * 30]))
-    set_params(**{"engine.context": 700})
+    set_params(**{"engine.context": 800})
     goes_well(kun("label"))
     assert ledger(pinned, "label") == {stored["id"][3]: "prompt_too_long"}
     assert counts(pinned, "label")["kept"] == 3
     excess = read_dataset(pinned.rejects("label")).row(0, named=True)
-    assert int(excess["value"]) > int(excess["threshold"]) == 700 - TINY["label.max_new_tokens"]
+    assert int(excess["value"]) > int(excess["threshold"]) == 800 - TINY["label.max_new_tokens"]
 
 
 def test_an_empty_generation_is_kept_as_empty_and_dropped_by_name(pinned: Project, tiny_base: Path) -> None:

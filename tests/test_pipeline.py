@@ -13,6 +13,7 @@ import yaml
 from kun.schemas import DATASETS
 from kun.tables.shards import read_dataset
 from tests.copies import ROOT, Copy, duplicate
+from tests.made import PARAMS
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 MAKERS: dict[str, str] = STAGES["check"]["foreach"]
@@ -62,7 +63,8 @@ def rejected(copy: Copy, stage: str) -> pl.DataFrame:
 
 def single_steps() -> Iterator[str]:
     for name, stage in STAGES.items():
-        yield from (f"{name}@{item}" for item in stage["foreach"]) if "foreach" in stage else [name]
+        loop = PARAMS.mix.sources if name == "source" else stage.get("foreach")
+        yield from (f"{name}@{item}" for item in loop) if loop else [name]
 
 
 # One whole run

@@ -1,4 +1,7 @@
-"""The pairs of one method, where `mix` finds them: DVC must know which datasets are mixed before it runs anything."""
+"""The pairs of one method, where `mix` finds them: DVC must know which datasets are mixed before it runs anything.
+
+`mix` depends on the folder of their reports, which git holds: in a clone a folder of datasets, none of them there, looks changed.
+"""
 
 from typing import Any
 
@@ -6,11 +9,13 @@ from kun.errors import InputError
 from kun.params import Mix
 from kun.project import Project
 from kun.schemas import PAIR, conform
-from kun.tables.shards import read_dataset, write_dataset
+from kun.tables.shards import read_dataset, shards, write_dataset, write_json
+from kun.work.parts import file_key
+from kun.work.scratch import content_key
 
 
 def source(project: Project, params: Mix, name: str) -> dict[str, Any]:
-    """Copy the dataset that `mix.sources` names to data/sources/<name>; returns how many rows it has.
+    """Copy the dataset that `mix.sources` names to data/sources/<name>; reports/sources/<name>.json tells its rows and hash.
 
     InputError when it lacks a column of pairs, or a row lacks an instruction, an answer or a licence.
     """
@@ -23,5 +28,9 @@ def source(project: Project, params: Mix, name: str) -> dict[str, Any]:
     for column in ("id", "instruction", "output", "licence"):
         if empty := int((rows[column].fill_null("") == "").sum()):
             raise InputError(f"mix.sources: {empty} rows of {folder} have no {column}")
-    write_dataset(project.dataset(f"sources/{name}"), conform(rows, PAIR), PAIR)
-    return {"source": name, "rows": rows.height}
+    copy = project.dataset(f"sources/{name}")
+    write_dataset(copy, conform(rows, PAIR), PAIR)
+    content = content_key([file_key(shard) for shard in shards(copy)])
+    told = {"source": name, "rows": rows.height, "content": content}
+    write_json(project.root / "reports" / "sources" / f"{name}.json", told)
+    return told

@@ -1,5 +1,6 @@
 """Pairs of several sources in one table: what stays of those that ask the same, and of what is too much."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +103,13 @@ def test_a_source_is_taken_as_it_is(tmp_path: Path) -> None:
     project = Project(tmp_path)
     rows = table(QUESTIONS[:3], "glan")
     write_dataset(tmp_path / "data/glan/pairs", rows, PAIR)
-    assert source(project, params(), "glan") == {"source": "glan", "rows": 3}
+    told = source(project, params(), "glan")
+    assert (told["source"], told["rows"]) == ("glan", 3)
+    assert json.loads((tmp_path / "reports/sources/glan.json").read_text()) == told
     assert read_dataset(project.dataset("sources/glan")).equals(rows)
+    assert source(project, params(), "glan") == told, "the same bytes"
+    write_dataset(tmp_path / "data/glan/pairs", rows.with_columns(output=pl.lit("又一答。")), PAIR)
+    assert source(project, params(), "glan")["content"] != told["content"], "what mix goes by"
 
 
 @pytest.mark.parametrize(
