@@ -61,6 +61,11 @@ def rejected(copy: Copy, stage: str) -> pl.DataFrame:
     return read_dataset(copy.project.rejects(stage))
 
 
+def in_order(steps: list[str]) -> list[str]:
+    """Neither of the last two depends on the other, and DVC takes them as it likes."""
+    return [*steps[:-2], *sorted(steps[-2:])]
+
+
 def single_steps() -> Iterator[str]:
     for name, stage in STAGES.items():
         loop = PARAMS.mix.sources if name == "source" else stage.get("foreach")
@@ -169,7 +174,7 @@ def test_the_same_sources_give_the_same_lock(copy: Copy) -> None:
     assert set(stages_run(told)) >= {"ingest", "label", "pairs", "losses", "select", "release", "report"}
     changed = {line[3:] for line in copy.must("git", "status", "--porcelain").splitlines()}
     # A share alone: all rows came from scratch now.
-    assert changed <= {"dvc.lock", *(f"reports/work/{name}.json" for name in WORDS)}
+    assert changed <= {"dvc.lock", *(f"reports/work/{name}.json" for name in (*WORDS, "losses"))}
     for name in changed - {"dvc.lock"}:
         lines = copy.must("git", "diff", "-U0", name).splitlines()
         assert {line.split(":")[0] for line in lines if re.match(r"[-+] ", line)} == {
@@ -204,7 +209,7 @@ def test_a_moved_threshold_runs_no_model(copy: Copy) -> None:
     threshold = round(float(pairs["p_good"].median()), 6)  # type: ignore[arg-type]
     copy.set_params({"judge.threshold": threshold})
     told = copy.must("dvc", "repro")
-    assert stages_run(told) == [
+    assert in_order(stages_run(told)) == [
         "pairs",
         "check@pairs",
         "source@kun",
@@ -245,7 +250,7 @@ def test_an_experiment_runs_in_the_workspace(copy: Copy) -> None:
     before = {stage: segments(copy, stage) for stage in WORDS}
     pairs = read_dataset(copy.project.dataset("pairs"))
     told = copy.must("dvc", "exp", "run", "-S", "pairs.min_chars=25")
-    assert stages_run(told) == [
+    assert in_order(stages_run(told)) == [
         "pairs",
         "check@pairs",
         "source@kun",
