@@ -8,17 +8,12 @@ import polars as pl
 from kun.backtranslate import phrases
 from kun.backtranslate.measures import longest_common, repeated_unit
 from kun.corpus.evals import EvalGrams
-from kun.corpus.letters import comparable
-from kun.corpus.minhash import signatures_of
-from kun.corpus.neardup import Alike, letters_among, near_duplicates, without_twins
+from kun.corpus.neardup import without_near_duplicates
 from kun.params import Instructions
 from kun.project import Project
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.rules import Rule, absent, split_by_rules
 from kun.tables.shards import read_dataset
-
-SHINGLE = 3  # characters; instructions are short
-BINS = 128
 
 
 def instructions(project: Project, params: Instructions, evals: EvalGrams) -> dict[str, Any]:
@@ -27,7 +22,9 @@ def instructions(project: Project, params: Instructions, evals: EvalGrams) -> di
     texts = read_dataset(project.dataset("corpus"), ["id", "text", "source"])
     rows = with_features(labelled.join(texts, on="id", how="left", maintain_order="left"), evals)
     split = split_by_rules(rows, rules(params))
-    unique, repeated = _without_near_duplicates(split.kept, params)
+    unique, repeated = without_near_duplicates(
+        split.kept, split.kept["instruction"].to_list(), params.dup_threshold, params.seed
+    )
     dropped = [rejects(part, "instructions", excerpt="instruction") for part in (split.dropped, repeated)]
     return close_stage(project, "instructions", "instructions", labelled.height, unique, dropped)
 
@@ -72,10 +69,3 @@ def rules(params: Instructions) -> dict[str, Rule]:
 
 def _found(rows: pl.DataFrame, find: Callable[[str], str]) -> pl.Series:
     return pl.Series([find(text) for text in rows["instruction"]], dtype=pl.String)
-
-
-def _without_near_duplicates(rows: pl.DataFrame, params: Instructions) -> tuple[pl.DataFrame, pl.DataFrame]:
-    letters = comparable(rows["instruction"].to_list())
-    signatures = signatures_of(letters, SHINGLE, BINS, params.seed)
-    twins = near_duplicates(signatures, letters_among(letters), Alike(SHINGLE, params.dup_threshold))
-    return without_twins(rows, twins, params.dup_threshold)

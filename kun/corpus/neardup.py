@@ -11,7 +11,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kun.corpus.facts import different_facts
-from kun.corpus.minhash import Signatures, band_groups, bands_for, jaccard, shingle_words
+from kun.corpus.letters import comparable
+from kun.corpus.minhash import Signatures, band_groups, bands_for, jaccard, shingle_words, signatures_of
 
 SLACK = 4
 """Standard deviations by which the similarity of signatures may fall short of the threshold before the texts are read."""
@@ -24,6 +25,10 @@ CHECKS = 32
 
 WORDS = 4096
 """Texts whose shingles stay in memory: similar texts are read again and again."""
+
+
+REQUEST_SHINGLE, REQUEST_BINS = 3, 128
+"""Characters, and bins of a signature, where short texts are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +87,15 @@ def letters_among(texts: Sequence[str]) -> Letters:
     return lambda rows: [texts[row] for row in rows.tolist()]
 
 
-def without_twins(rows: pl.DataFrame, twins: Sequence[Twin], threshold: float) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows that stay, and those with a twin with `reason`, `value` and `threshold` for the ledger."""
+def without_near_duplicates(
+    rows: pl.DataFrame, texts: Sequence[str], threshold: float, seed: int
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows whose text (a request, say: short) is like that of no row before, and the others with `reason`, `value` and
+    `threshold` for the ledger; a threshold of 0 keeps all."""
+    letters = comparable(texts)
+    alike = Alike(REQUEST_SHINGLE, threshold)
+    signatures = signatures_of(letters, alike.shingle, REQUEST_BINS, seed)
+    twins = near_duplicates(signatures, letters_among(letters), alike) if threshold else []
     ids = rows["id"]
     places = pl.Series([twin.row for twin in twins], dtype=pl.Int64)
     dropped = rows[places].with_columns(

@@ -4,9 +4,7 @@ from typing import Any
 
 import polars as pl
 
-from kun.corpus.letters import comparable
-from kun.corpus.minhash import signatures_of
-from kun.corpus.neardup import Alike, letters_among, near_duplicates, without_twins
+from kun.corpus.neardup import without_near_duplicates
 from kun.params import Mix
 from kun.project import Project
 from kun.schemas import PAIR
@@ -16,7 +14,7 @@ from kun.tables.rules import Rule, split_by_rules
 from kun.tables.shards import read_dataset
 
 STAGE = "mix"
-SHINGLE, BINS, SEED = 3, 128, 7  # characters; requests are short
+SEED = 7  # of the signatures
 
 
 def mix(project: Project, params: Mix) -> dict[str, Any]:
@@ -30,7 +28,8 @@ def mix(project: Project, params: Mix) -> dict[str, Any]:
     ]
     pairs = pl.concat([pl.DataFrame(schema=PAIR | {"mixed_from": pl.String}), *tables])
     new = split_by_rules(pairs, {"duplicate_id": Rule(pl.col("id").is_first_distinct(), pl.col("id"), "once")})
-    different, again = _each_request_once(new.kept, params.dup_threshold)
+    requests = [f"{instruction}\n{given}" for instruction, given in new.kept.select("instruction", "input").iter_rows()]
+    different, again = without_near_duplicates(new.kept, requests, params.dup_threshold, SEED)
     capped = split_by_rules(different, _caps(params))
     limited = split_by_rules(capped.kept, _limit(params))
     dropped = [new.dropped, again, capped.dropped, limited.dropped]
@@ -43,14 +42,6 @@ def mix(project: Project, params: Mix) -> dict[str, Any]:
         [rejects(part, STAGE, excerpt="instruction") for part in dropped],
         by_origin=dict(limited.kept.group_by("mixed_from", maintain_order=True).len().iter_rows()),
     )
-
-
-def _each_request_once(pairs: pl.DataFrame, threshold: float) -> tuple[pl.DataFrame, pl.DataFrame]:
-    asked = comparable(
-        [f"{instruction}{given}" for instruction, given in pairs.select("instruction", "input").iter_rows()]
-    )
-    twins = near_duplicates(signatures_of(asked, SHINGLE, BINS, SEED), letters_among(asked), Alike(SHINGLE, threshold))
-    return without_twins(pairs, twins, threshold)
 
 
 def _caps(params: Mix) -> dict[str, Rule]:

@@ -9,17 +9,12 @@ from typing import get_args
 
 import polars as pl
 
-from kun.corpus.letters import comparable
-from kun.corpus.minhash import signatures_of
-from kun.corpus.neardup import Alike, letters_among, near_duplicates, without_twins
+from kun.corpus.neardup import without_near_duplicates
 from kun.corpus.text import by_source, unit_hash
 from kun.params import Rank, Select
 from kun.params.choice import LIMITS, Amount, Loss, Score
 from kun.select.scores import with_scores
 from kun.tables.rules import Rule, Split, split_by_rules
-
-SHINGLE = 3  # characters; instructions are short
-BINS = 128
 
 REVERSED = ("rifd_loss", "rifd_ppl", "s_rcond", "s_rdirect")
 """Scores of the pass that guesses the instruction."""
@@ -74,10 +69,7 @@ def ranked(rows: pl.DataFrame, rank: Rank, seed: int) -> pl.DataFrame:
 def without_repeats(rows: pl.DataFrame, threshold: float, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows without those whose instruction (and input) repeats that of a row before, and these with their reason."""
     asked = [f"{instruction}\n{text}" for instruction, text in rows.select("instruction", "input").iter_rows()]
-    letters = comparable(asked)
-    signatures = signatures_of(letters, SHINGLE, BINS, seed)
-    twins = near_duplicates(signatures, letters_among(letters), Alike(SHINGLE, threshold)) if threshold else []
-    return without_twins(rows, twins, threshold)
+    return without_near_duplicates(rows, asked, threshold, seed)
 
 
 def within_quotas(rows: pl.DataFrame, quotas: Mapping[str, Amount], count: int) -> Split:
