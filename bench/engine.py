@@ -10,6 +10,7 @@ import argparse
 import json
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -55,6 +56,7 @@ def race(title: str, contenders: Sequence[Contender], tokens: Sequence[int], rou
             start = time.perf_counter()
             contender.run(places)
             rates[contender.name].append(sum(tokens[place] for place in places) / (time.perf_counter() - start))
+            print(f"{contender.name}: {rates[contender.name][-1]:.0f} tokens/s", file=sys.stderr, flush=True)
     first = statistics.median(rates[contenders[0].name])
     print(f"\n{title}, {len(tokens)} rows, {sum(tokens)} tokens\n{'':<58} {'rows':>5} {'tokens/s':>9} {'kun is':>8}")
     for contender in contenders:
@@ -175,7 +177,7 @@ def generate(model: HFModel, texts: Sequence[str], folder: Path, gguf: Path | No
 
     def continuous(places: list[int]) -> None:
         config = GenerationConfig(max_new_tokens=NEW, do_sample=False, pad_token_id=0, eos_token_id=-1)
-        room = ContinuousBatchingConfig(num_blocks=512, max_batch_tokens=512)
+        room = ContinuousBatchingConfig(num_blocks=64, max_batch_tokens=256)  # 512 of each would take 15 GB
         model.model.generate_batch([ids[place] for place in places], config, continuous_batching_config=room)
 
     def by_length(places: list[int]) -> list[int]:

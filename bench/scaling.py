@@ -1,8 +1,8 @@
 """The judge in processes of one thread each: how much faster are two than one?
 
-`python bench/scaling.py SEEDS [--rows 600] [--rounds 3]`, in the project's folder after `make run`: SEEDS is a file of pairs, whose
-instructions the chat model judges. Each round runs every way from an empty scratch. Work is timed without start and loading,
-as the stage tells it; the whole command is what a user waits for.
+`python bench/scaling.py SEEDS [--rows 600] [--rounds 3]`, in the project's folder after `make run`: SEEDS is a file of
+pairs, whose instructions the chat model judges. Each round runs every way from an empty scratch. Work is timed without
+start and loading, as the stage tells it; the whole command is what a user waits for.
 """
 
 import argparse
