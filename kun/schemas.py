@@ -115,6 +115,7 @@ SELECTED: Schema = PAIR | {
     "rifd_loss": pl.Float64,
     "rifd_ppl": pl.Float64,
     "ira": pl.Float64,
+    "edited_by": pl.String,  # reviewer whose texts these are; "": as the models wrote them. Scores are of those before the edit
 }
 """data/selected and the sets of data/arms, rows in the order of data/mixed."""
 
