@@ -81,7 +81,12 @@ def _record(key: str, rows: Mapping[str, Row], left: Mapping[str, Any]) -> Recor
     pair, raw = rows.get("mixed", {}), rows.get("corpus") or rows.get("ingested", {})
     asked = rows.get("instructions") or rows.get("labelled", {})
     gone = bool(left) and STAGES.get(left["stage"]) not in rows  # a repeated row has its id in data/ingested too
-    told = {**rows.get("perplexity", {}), **rows.get("losses", {}), **rows.get("polished", {}), **rows.get("judged", {})}
+    told = {
+        **rows.get("perplexity", {}),
+        **rows.get("losses", {}),
+        **rows.get("polished", {}),
+        **rows.get("judged", {}),
+    }
     return Record(
         id=key,
         dataset=next((name for name in SHOWN_AS if name in rows), "rejects"),

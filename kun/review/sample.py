@@ -14,9 +14,13 @@ from kun.tables.shards import readable
 from kun.work.scratch import content_key
 
 LOSSES = ("ifd_loss", "ifd_ppl", "rifd_loss", "rifd_ppl", "ira")
-TABLES = {"p_good": "judged", "support": "polished", "copy_rate": "polished", "ppl": "perplexity", "length": "mixed"} | (
-    dict.fromkeys(LOSSES, "losses")
-)
+TABLES = {
+    "p_good": "judged",
+    "support": "polished",
+    "copy_rate": "polished",
+    "ppl": "perplexity",
+    "length": "mixed",
+} | (dict.fromkeys(LOSSES, "losses"))
 """Score -> the dataset that has it: rows that left behind it are there, too."""
 TURN_DIGITS = 13  # 52 bits of an id
 
@@ -53,7 +57,7 @@ def sample(project: Project, wanted: Wanted, skip: Collection[str]) -> list[str]
     ids = _fitting(project, wanted).unique("id")
     drawn = ids.filter(~pl.col("id").is_in(list(skip))).with_columns(turn=_turn(wanted.seed))
     with readable(project.root / "data"):
-        found = drawn.bottom_k_by(["turn", "id"], wanted.count).sort("turn", "id").collect(engine="streaming")
+        found = drawn.bottom_k(wanted.count, by=["turn", "id"]).sort("turn", "id").collect(engine="streaming")
         if found.is_empty():
             fitting = ids.select(pl.len()).collect(engine="streaming").item()
             told = f"you have voted on all {fitting} of them (--again shows them)" if fitting else "there are none"

@@ -26,22 +26,22 @@ class Session:
         self.votes = {key: vote for key, vote in found.items() if key in self.records}
         self._done: list[str] = []
 
-    def vote(self, key: str, verdict: str, edit: Mapping[str, Any], note: str) -> None:
+    def vote(self, record: str, verdict: str, edit: Mapping[str, Any], note: str) -> None:
         """Store a vote; KeyError for a record of no sample, ValueError for a senseless vote. It is on the disk on return."""
-        record = self.records[key]
+        known = self.records[record]
         if verdict not in ("keep", "drop", "edit"):
             raise ValueError(f"a vote is keep, drop or edit, not {verdict!r}")
         if not all(isinstance(text, str) for text in edit.values()):
             raise ValueError("an edit maps fields to texts")
         texts = {name: normalise(text) for name, text in edit.items()}
-        changed = {name: text for name, text in texts.items() if text != getattr(record, name, None)}
+        changed = {name: text for name, text in texts.items() if text != getattr(known, name, None)}
         if verdict == "edit" and not changed:
             raise ValueError("nothing is changed; keep the record instead")
-        if unknown := [name for name in changed if name not in editable(record)]:
+        if unknown := [name for name in changed if name not in editable(known)]:
             raise ValueError(f"this record has no {unknown[0]} to edit")
-        vote = Vote(key, record.dataset, verdict, self.reviewer, record.seen, changed, note.strip())  # type: ignore[arg-type]
-        self.votes[key] = append(self.folder, vote)
-        self._done.append(key)
+        vote = Vote(record, known.dataset, verdict, self.reviewer, known.seen, changed, note.strip())  # type: ignore[arg-type]
+        self.votes[record] = append(self.folder, vote)
+        self._done.append(record)
 
     def undo(self) -> str | None:
         """Take this session's last vote back; the record's id, None when there is nothing to take back."""
@@ -59,7 +59,7 @@ class Session:
     def counts(self) -> dict[str, int]:
         """Votes of this session by verdict, as they stand."""
         done = Counter(self.votes[key].verdict for key in dict.fromkeys(self._done) if key in self.votes)
-        return {verdict: done[verdict] for verdict in ("keep", "drop", "edit")}  # type: ignore[index]
+        return {verdict: done[verdict] for verdict in ("keep", "drop", "edit")}
 
     def overview(self) -> dict[str, Any]:
         """All that the page shows beside one record."""

@@ -5,12 +5,13 @@ from typing import NamedTuple
 import polars as pl
 
 from kun.params.choice import VoteUse
+from kun.schemas import Schema
 from kun.tables.rules import Rule, split_by_rules
 from kun.votes.majority import Decision, decisions
 from kun.votes.vote import EDITABLE, Vote, seen_key
 
-TOLD = {"id": pl.String, "decided": pl.String, "out": pl.Boolean, "kept": pl.Boolean, "edited_by": pl.String}
-FRESH = {f"new_{name}": pl.String for name in EDITABLE}
+TOLD: Schema = {"id": pl.String, "decided": pl.String, "out": pl.Boolean, "kept": pl.Boolean, "edited_by": pl.String}
+FRESH: Schema = {f"new_{name}": pl.String for name in EDITABLE}
 
 
 class Voted(NamedTuple):
@@ -45,7 +46,7 @@ def apply_votes(pairs: pl.DataFrame, votes: list[Vote], use: VoteUse) -> Voted:
         "stale": len(votes) - len(fresh) - absent,
         "absent": absent,
         "edited": rows.filter(pl.col("edited_by") != "").height,
-        "protected": rows["protected"].sum(),
+        "protected": rows.filter("protected").height,
     }
     return Voted(rows, split.dropped, counts)
 

@@ -53,7 +53,9 @@ class Vote:
 def check_name(name: str) -> None:
     """ValueError unless a reviewer's name can be a file name, in small letters: disks that fold case would mix two."""
     if not NAME.fullmatch(name) or name != name.lower():
-        raise ValueError(f"{name!r} is no name for a reviewer: up to 40 small letters, digits, dots and hyphens, like anna")
+        raise ValueError(
+            f"{name!r} is no name for a reviewer: up to 40 small letters, digits, dots and hyphens, like anna"
+        )
 
 
 def seen_key(record: Mapping[str, Any]) -> str:
