@@ -103,7 +103,7 @@ function draw() {
 function drawProgress() {
   const total = state.records.length;
   const done = state.records.filter((one) => one.verdict).length;
-  $("told").textContent = `${state.told} · ${state.reviewer}`;
+  $("told").textContent = `${state.told || t.pairs} · ${state.reviewer}`;
   $("place").textContent = place < total ? `${place + 1} ${t.of} ${total}` : `${done} ${t.of} ${total}`;
   const most = 120; // of longer samples each piece of the strip stands for several records
   const step = Math.max(1, Math.ceil(total / most));
@@ -148,7 +148,7 @@ function drawRecord() {
   $("origin").textContent = from.join(" · ");
   $("scores").replaceChildren(...Object.entries(record.scores).map(([name, value]) => {
     const pair = document.createElement("div");
-    pair.append(styled("dt", name, ""), styled("dd", String(value), ""));
+    pair.append(styled("dt", name, ""), styled("dd", String(Number(value.toPrecision(4))), ""));
     return pair;
   }));
   for (const id of ["instruction", "input", "answer", "raw", "edit-instruction", "edit-output"]) $(id).lang = record.lang || "zh";

@@ -41,11 +41,11 @@ class Wanted:
     seed: int = 7
 
     def __str__(self) -> str:
-        """What is read, in a line: "p_good 0.4 to 0.7, source forum"."""
-        band = "" if self.low is None or self.high is None else f" {self.low:g} to {self.high:g}"
+        """What is read, in a line: "p_good 0.4–0.7, source forum"; "" for finished pairs whatever they are like."""
+        band = "" if self.low is None or self.high is None else f" {self.low:g}–{self.high:g}"
         parts = [f"{self.by}{band}" if self.by else ""]
         parts += [f"{name} {getattr(self, name)}" for name in ("stage", "reason", "source") if getattr(self, name)]
-        return ", ".join(filter(None, parts)) or "finished pairs"
+        return ", ".join(filter(None, parts))
 
 
 def sample(project: Project, wanted: Wanted, skip: Collection[str]) -> list[str]:
@@ -61,7 +61,7 @@ def sample(project: Project, wanted: Wanted, skip: Collection[str]) -> list[str]
         if found.is_empty():
             fitting = ids.select(pl.len()).collect(engine="streaming").item()
             told = f"you have voted on all {fitting} of them (--again shows them)" if fitting else "there are none"
-            raise InputError(f"nothing to read in {wanted}: {told}")
+            raise InputError(f"nothing to read in {str(wanted) or 'data/mixed'}: {told}")
     return found["id"].to_list()
 
 

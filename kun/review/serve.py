@@ -30,7 +30,7 @@ def open_session(project: Project, reviewer: str, named: Sequence[str], wanted: 
         raise InputError(f"--as: {error}") from None
     if named:
         ids = list(dict.fromkeys(find(project, one) for one in named))
-        return Session(project, reviewer, list(load_records(project, ids).values()), "chosen records")
+        return Session(project, reviewer, list(load_records(project, ids).values()), ", ".join(named))
     ids = sample(project, wanted, [] if again else _judged(project, reviewer))
     return Session(project, reviewer, list(load_records(project, ids).values()), str(wanted))
 
@@ -57,7 +57,9 @@ def serve(session: Session, host: str, port: int, say: Callable[[str], None]) ->
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=SECONDS_TO_END
     )
-    say(f"review: {len(session.records)} records ({session.told}) for {session.reviewer}; Ctrl-C ends")
+    say(
+        f"review: {len(session.records)} records ({session.told or 'finished pairs'}) for {session.reviewer}; Ctrl-C ends"
+    )
     say(f"review: open {_address(listening, host, token)}")
     try:
         uvicorn.Server(config).run(sockets=[listening])

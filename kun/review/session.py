@@ -18,7 +18,7 @@ class Session:
     """The records of a sample in their order, and the reviewer's standing votes on them."""
 
     def __init__(self, project: Project, reviewer: str, records: Sequence[Record], told: str) -> None:
-        """`told` says in words what is read."""
+        """`told` says what is read, "" for finished pairs whatever they are like."""
         self.reviewer, self.told = reviewer, told
         self.records = {record.id: record for record in records}
         self.folder = votes_folder(project)
