@@ -244,7 +244,9 @@ function stopEditing() {
 }
 
 async function save() {
-  const texts = record.editable.map((field) => [field, $(FIELDS[field][0]).value]);
+  const texts = record.editable.map((field) => [field, $(FIELDS[field][0]).value.trim()]);
+  if (texts.some(([, text]) => !text)) throw new Error(t.empty);
+  if (texts.every(([field, text]) => text === record[field])) throw new Error(t.unchanged);
   await vote("edit", Object.fromEntries(texts));
 }
 

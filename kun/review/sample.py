@@ -22,7 +22,7 @@ TABLES = {
     "length": "mixed",
 } | (dict.fromkeys(LOSSES, "losses"))
 """Score -> the dataset that has it: rows that left behind it are there, too."""
-TURN_DIGITS = 13  # 52 bits of an id
+TURN_DIGITS, FACTOR_DIGITS = 10, 5  # of an id and of what it is multiplied by: 60 bits together
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,11 @@ def _made(project: Project, name: str) -> bool:
 
 
 def _turn(seed: int) -> pl.Expr:
-    """When a row is drawn: its id, a hash, under a mask of the seed; what never became a row has no such id and comes first."""
-    mask = int(content_key(["review", seed])[:TURN_DIGITS], base=16)
-    return (pl.col("id").str.head(TURN_DIGITS).str.to_integer(base=16, strict=False) ^ mask).fill_null(-1)
+    """When a row is drawn: its id, a hash, shuffled by the seed; what never became a row has no such id and comes first.
+
+    A product with an odd number is another permutation of the numbers below 2**40 for each seed, and needs no row in Python.
+    """
+    drawn = content_key(["review", seed])
+    mask, factor = int(drawn[:TURN_DIGITS], base=16), int(drawn[-FACTOR_DIGITS:], base=16) | 1
+    number = pl.col("id").str.head(TURN_DIGITS).str.to_integer(base=16, strict=False)
+    return ((number ^ mask) * factor % 16**TURN_DIGITS).fill_null(-1)

@@ -46,6 +46,9 @@ def serve(session: Session, host: str, port: int, say: Callable[[str], None]) ->
     listening = _listening(host, port)
     token = "" if is_loopback(host) else new_token()
 
+    def started() -> None:
+        say(f"review: open {_address(listening, host, token)}")
+
     def ended() -> None:
         say(
             "review: "
@@ -53,14 +56,13 @@ def serve(session: Session, host: str, port: int, say: Callable[[str], None]) ->
             + " in this session"
         )
 
-    app = review_app(session, token, ended)
+    app = review_app(session, token, started, ended)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=SECONDS_TO_END
     )
     say(
         f"review: {len(session.records)} records ({session.told or 'finished pairs'}) for {session.reviewer}; Ctrl-C ends"
     )
-    say(f"review: open {_address(listening, host, token)}")
     try:
         uvicorn.Server(config).run(sockets=[listening])
     except KeyboardInterrupt:  # uvicorn raises the signal again when all is closed

@@ -22,13 +22,14 @@ VOTE = {"record": str, "verdict": str, "edit": dict, "note": str}
 FILES = {"review.js": "text/javascript", "review.css": "text/css"}
 
 
-def review_app(session: Session, token: str, ended: Callable[[], None]) -> Starlette:
-    """The application; `token` is asked for unless "", `ended` is called when the server stops."""
+def review_app(session: Session, token: str, started: Callable[[], None], ended: Callable[[], None]) -> Starlette:
+    """The application; `token` is asked for unless "", `started` and `ended` are called when the server is up and stops."""
     page = new_token()
     pages = Pages(session, page)
 
     @asynccontextmanager
     async def life(app: Starlette) -> AsyncIterator[None]:
+        started()
         yield
         ended()
 

@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 
 from kun.project import Project
-from kun.schemas import JUDGED, LOSSES, PAIR, PERPLEXITY, POLISHED, REJECT, SELECTED, TEXT
+from kun.schemas import INSTRUCTION, JUDGED, LOSSES, PAIR, PERPLEXITY, POLISHED, REJECT, SELECTED, TEXT
 from kun.tables.shards import write_dataset, write_json
 from tests.copies import ROOT
 
@@ -47,7 +47,11 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "params.yaml", root)
     asked = {number: f"怎样保存第{number}种茶叶？" for number in range(11)} | {3: f"{MARKUP}怎样保存？"}
     texts = [
-        {"id": key(number), "text": raw(number) + (MARKUP if number == 3 else ""), "source": "forum" if number % 2 else "essays/tea"}
+        {
+            "id": key(number),
+            "text": raw(number) + (MARKUP if number == 3 else ""),
+            "source": "forum" if number % 2 else "essays/tea",
+        }
         | {"origin": f"tea.txt:{number + 1}", "title": MARKUP if number == 3 else "茶", "lang": "zh", "n_chars": 40}
         for number in range(12)
     ]
@@ -57,11 +61,18 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(10)
     ]
     judged = [
-        {"id": key(number), "p_good": 0.9 - number / 12, "verdict": "good", "margin": 1.0, "reply": ""} for number in range(11)
+        {"id": key(number), "p_good": 0.9 - number / 12, "verdict": "good", "margin": 1.0, "reply": ""}
+        for number in range(11)
     ]
     pairs = [
         {"id": key(number), "instruction": asked[number], "input": "", "output": answer(number), "method": "kun"}
-        | {"source": texts[number]["source"], "licence": "CC0-1.0", "p_good": 0.9 - number / 12, "copy_rate": 0.5, "support": 0.9}
+        | {
+            "source": texts[number]["source"],
+            "licence": "CC0-1.0",
+            "p_good": 0.9 - number / 12,
+            "copy_rate": 0.5,
+            "support": 0.9,
+        }
         for number in PAIRS
     ]
     made = pl.DataFrame(pairs, schema=PAIR)
@@ -71,14 +82,18 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, frame, schema in (
         ("ingested", texts, TEXT),
         ("perplexity", [{"id": key(n), "n_scored": 9, "loss": 2.0, "ppl": 7.0 + n} for n in range(11)], PERPLEXITY),
-        ("instructions", [{"id": key(n), "instruction": text} for n, text in asked.items()], {"id": pl.String, "instruction": pl.String}),
+        ("instructions", [{"id": key(n), "instruction": text} for n, text in asked.items()], INSTRUCTION),
         ("judged", judged, JUDGED),
         ("polished", polished, POLISHED),
         ("mixed", pairs, PAIR),
         ("losses", losses | {"id": made["id"], "s_cond": [0.5] * len(PAIRS), "s_direct": [1.0] * len(PAIRS)}, LOSSES),
         ("selected", chosen, SELECTED),
     ):  # fmt: skip
-        write_dataset(project.dataset(name), pl.DataFrame(frame, schema=schema, strict=False), schema)
+        write_dataset(
+            project.dataset(name),
+            frame if isinstance(frame, pl.DataFrame) else pl.DataFrame(frame, schema=schema),
+            schema,
+        )
     left = {
         "clean": [(SPAM, "spam", "3 words", "< 2")],
         "polish": [(SHORT, "judge_floor", "0.07", ">= 0.3")],
@@ -87,7 +102,12 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     for stage, rows in left.items():
         ledger = [
-            {"id": "forum.csv:7" if number is None else key(number), "stage": stage, "status": "dropped", "reason": reason}
+            {
+                "id": "forum.csv:7" if number is None else key(number),
+                "stage": stage,
+                "status": "dropped",
+                "reason": reason,
+            }
             | {"value": value, "threshold": threshold, "source": "forum", "excerpt": "坏行{"}
             for number, reason, value, threshold in rows
         ]
@@ -146,7 +166,9 @@ class Page:
             found = re.search(r'name="kun-page" content="([^"]+)"', self.ask("/", **headers)[2])
             assert found
             self.secret = found[1]
-        status, _, text = self.ask(path, body, origin=f"http://127.0.0.1:{self.port}", x_kun_page=self.secret, **headers)
+        status, _, text = self.ask(
+            path, body, origin=f"http://127.0.0.1:{self.port}", x_kun_page=self.secret, **headers
+        )
         return status, json.loads(text) if text.startswith("{") else text
 
     def vote(self, record: str, verdict: str, edit: dict[str, str] | None = None, note: str = "") -> tuple[int, Any]:
@@ -166,7 +188,7 @@ def reviewing(root: Path, *options: str) -> Iterator[Page]:
     said: list[str] = []
     assert process.stderr is not None
     try:
-        for line in process.stderr:
+        for line in iter(process.stderr.readline, ""):
             said.append(line)
             if found := re.search(r"open (http\S+)", line):
                 yield Page(process, found[1], said)
@@ -174,9 +196,9 @@ def reviewing(root: Path, *options: str) -> Iterator[Page]:
         else:
             raise AssertionError(f"the page was not served: {''.join(said)}")
     finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+        process.kill()  # nothing, when it has ended
+        process.wait()
+        process.stderr.close()
 
 
 def votes_of(root: Path, reviewer: str = "reviewer") -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Which records are drawn, and how they are shown."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -64,11 +65,25 @@ def test_a_sample_is_random_the_same_for_all_and_another_with_another_seed(tmp_p
 
 
 def test_a_record_is_shown_at_the_last_place_that_it_reached(records: Path) -> None:
-    found = load_records(Project(records), [key(number) for number in (0, 5, 7, SHORT, SPAM)] + ["forum.csv:7", "f" * 32])
+    found = load_records(
+        Project(records), [key(number) for number in (0, 5, 7, SHORT, SPAM)] + ["forum.csv:7", "f" * 32]
+    )
     assert list(found) == [key(0), key(5), key(7), key(SHORT), key(SPAM), "forum.csv:7"], "nobody knows the last"
-    assert [one.dataset for one in found.values()] == ["mixed", "mixed", "polished", "instructions", "ingested", "rejects"]
+    assert [one.dataset for one in found.values()] == [
+        "mixed",
+        "mixed",
+        "polished",
+        "instructions",
+        "ingested",
+        "rejects",
+    ]
     assert [one.rank for one in found.values()] == [1, None, None, None, None, None]
-    assert found[key(7)].verdict == {"stage": "pairs", "reason": "judge_threshold", "value": "0.3", "threshold": ">= 0.4"}
+    assert found[key(7)].verdict == {
+        "stage": "pairs",
+        "reason": "judge_threshold",
+        "value": "0.3",
+        "threshold": ">= 0.4",
+    }
     assert (found[key(SHORT)].output, found[key(SHORT)].instruction) == ("", f"怎样保存第{SHORT}种茶叶？")
     assert (found[key(SPAM)].instruction, found[key(SPAM)].text) == ("", raw(SPAM))
     assert (found["forum.csv:7"].text, found["forum.csv:7"].source) == ("坏行{", "forum")
@@ -80,7 +95,9 @@ def test_a_record_that_came_twice_did_not_leave(project: Project) -> None:
     from kun.tables.shards import read_dataset, write_dataset
 
     ledger = read_dataset(project.rejects("ingest"))
-    write_dataset(project.rejects("ingest"), ledger.with_columns(id=pl.lit(key(5)), reason=pl.lit("duplicate_id")), REJECT)
+    write_dataset(
+        project.rejects("ingest"), ledger.with_columns(id=pl.lit(key(5)), reason=pl.lit("duplicate_id")), REJECT
+    )
     assert load_records(project, [key(5)])[key(5)].verdict == {}
 
 
@@ -106,7 +123,7 @@ def test_runs_are_the_texts_again_and_what_is_shared_is_the_same_in_both(left: s
     assert (whole(here), whole(there)) == (left, right)
     for runs in (here, there):
         assert all(text for text, _ in runs)
-        assert all(one[1] != two[1] for one, two in zip(runs, runs[1:], strict=False)), "runs alternate"
+        assert all(one[1] != two[1] for one, two in pairwise(runs)), "runs alternate"
     if left and right:
         assert "".join(t for t, shared in here if shared) == "".join(t for t, shared in there if shared)
 

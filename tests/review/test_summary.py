@@ -16,7 +16,7 @@ from kun.review.summary import THRESHOLDS, votes_summary
 from kun.train.evaluate import auc
 from kun.votes.store import append, votes_folder
 from kun.votes.vote import Kind, Vote
-from tests.review.conftest import BAND, LOW, SHORT, SPAM, answer, key
+from tests.review.conftest import BAND, LOW, SHORT, SPAM, key
 
 
 def say(project: Project, number: int, verdict: Kind, reviewer: str = "anna", seen: str = "", **edit: str) -> None:
@@ -59,7 +59,9 @@ def test_the_judge_is_held_against_what_people_say_of_the_instruction(project: P
     say(project, SPAM, "keep")  # never judged
     judge = votes_summary(project)["judge"]
     assert (judge["good"], judge["bad"]) == (5, 4)
-    assert judge["auc"]["value"] == pytest.approx(auc([0.9, 0.817, 0.733, 0.65, 0.317], [0.4, 0.15, 0.067, 0.567]), abs=1e-4)
+    assert judge["auc"]["value"] == pytest.approx(
+        auc([0.9, 0.817, 0.733, 0.65, 0.317], [0.4, 0.15, 0.067, 0.567]), abs=1e-4
+    )
     assert judge["auc"]["low"] < judge["auc"]["value"] < judge["auc"]["high"] < 1
     at = {row["threshold"]: row for row in judge["at_threshold"]}
     assert list(at) == list(THRESHOLDS)
@@ -109,8 +111,13 @@ def test_the_command_prints_tables_and_json(project: Project, monkeypatch: pytes
 
 @pytest.mark.parametrize(
     ("hits", "of", "expected"),
-    [(0, 10, (0.0, 0.0, 0.2775)), (10, 10, (1.0, 0.7225, 1.0)), (81, 263, (0.308, 0.2553, 0.3662)), (15, 148, (0.1014, 0.0624, 0.1605))],
-)  # fmt: skip
+    [
+        (0, 10, (0.0, 0.0, 0.2775)),
+        (10, 10, (1.0, 0.7225, 1.0)),
+        (81, 263, (0.308, 0.2553, 0.3662)),
+        (15, 148, (0.1014, 0.0624, 0.1605)),
+    ],
+)
 def test_wilson_is_that_of_the_tables(hits: int, of: int, expected: tuple[float, ...]) -> None:
     """The last two from Newcombe 1998, table I, method 3."""
     assert tuple(wilson(hits, of)) == pytest.approx(expected, abs=1e-4)

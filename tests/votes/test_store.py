@@ -112,7 +112,7 @@ GOOD = json.loads(to_line(Vote("a", "mixed", "keep", "anna", SEEN, {}, "", "2026
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("<<<<<<< HEAD", "no vote"),
+        ("<<<<<<< HEAD", "Expecting value"),
         ("[]", "exactly the keys"),
         (json.dumps({**GOOD, "vote": 1}), "exactly the keys"),
         (json.dumps({**GOOD, "verdict": "good"}), "verdict must be one of keep, drop, edit, undo"),
