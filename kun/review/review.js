@@ -142,7 +142,7 @@ function styled(tag, text, style) {
 function drawRecord() {
   const vote = record.vote;
   const edit = vote && vote.verdict === "edit" ? vote.edit : {};
-  for (const card of document.querySelectorAll("#record .card")) card.className = `card ${vote ? vote.verdict : ""}`;
+  for (const id of ["instruction", "answer"]) $(id).closest(".card").className = `card ${vote ? vote.verdict : ""}`;
   drawFate();
   const from = [record.source, record.origin, record.title, record.method].filter(Boolean);
   $("origin").textContent = from.join(" · ");

@@ -4,6 +4,7 @@ KUN_PICTURES=1 takes the pictures of docs/images from the finished demo project 
 """
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,7 +43,7 @@ def tab(browser: "Browser", page: Page) -> Iterator["Tab"]:
 
 def shown(tab: "Tab", place: int) -> None:
     """Wait until the record at a place (from 1) is there."""
-    tab.locator("#place", has_text=f"{place} / 6").wait_for()
+    tab.locator("#place", has_text=re.compile(rf"^{place} / 6")).wait_for()
     tab.locator("#record:not([hidden])").wait_for()
 
 
@@ -234,7 +235,7 @@ def test_pictures_for_the_guide(browser: "Browser", tmp_path: Path) -> None:
                 browser, f"{page.url}?lang={'en' if width == DESKTOP and not dark else 'zh'}#1", width, dark
             ) as tab:
                 for place in range(1, 8):
-                    tab.locator("#place", has_text=f"{place} ").wait_for()
+                    tab.locator("#place", has_text=re.compile(rf"^{place} ")).wait_for()
                     tab.keyboard.press("2" if place == 3 else "1" if place < 7 else "k")
                 tab.wait_for_timeout(2500)
                 shot(tab, ROOT / "docs/images" / name, whole=False)
