@@ -10,6 +10,7 @@ from kun.explain.find import ledgers, scan
 from kun.explain.life import STAGES
 from kun.project import Project
 from kun.select.scores import with_scores
+from kun.select.voted import VOTED_OUT
 from kun.tables.shards import readable
 from kun.votes.vote import seen_key
 
@@ -43,7 +44,8 @@ class Record:
     rank: int | None
     """Place in the selection, None outside of it."""
     verdict: Mapping[str, str]
-    """stage, reason, value and threshold of one that left; {} of all others."""
+    """stage, reason, value and threshold of one that a rule dropped; {} of all others. What votes dropped is among those: each
+    reviewer judges alone."""
 
     @property
     def seen(self) -> str:
@@ -80,7 +82,8 @@ def _record(key: str, rows: Mapping[str, Row], left: Mapping[str, Any]) -> Recor
     """From dataset -> row; a pair that is finished is shown as it stands in data/mixed."""
     pair, raw = rows.get("mixed", {}), rows.get("corpus") or rows.get("ingested", {})
     asked = rows.get("instructions") or rows.get("labelled", {})
-    gone = bool(left) and STAGES.get(left["stage"]) not in rows  # a repeated row has its id in data/ingested too
+    gone = bool(left) and left["reason"] != VOTED_OUT
+    gone = gone and STAGES.get(left["stage"]) not in rows  # a repeated row has its id in data/ingested too
     told = {
         **rows.get("perplexity", {}),
         **rows.get("losses", {}),

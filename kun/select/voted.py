@@ -10,6 +10,8 @@ from kun.tables.rules import Rule, split_by_rules
 from kun.votes.majority import Decision, decisions
 from kun.votes.vote import EDITABLE, Vote, seen_key
 
+VOTED_OUT = "voted_out"
+"""The reason of a pair that the majority drops."""
 TOLD: Schema = {"id": pl.String, "decided": pl.String, "out": pl.Boolean, "kept": pl.Boolean, "edited_by": pl.String}
 FRESH: Schema = {f"new_{name}": pl.String for name in EDITABLE}
 
@@ -39,7 +41,7 @@ def apply_votes(pairs: pl.DataFrame, votes: list[Vote], use: VoteUse) -> Voted:
         **texts,
     )
     stays = Rule(~pl.col("out").fill_null(False), pl.col("decided"), "no majority to drop")
-    split = split_by_rules(joined, {"voted_out": stays})
+    split = split_by_rules(joined, {VOTED_OUT: stays})
     rows = split.kept.drop("decided", "out", "kept", *FRESH)
     absent = sum(vote.id not in seen for vote in votes)
     counts = {

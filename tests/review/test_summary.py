@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from click.testing import CliRunner
 
@@ -13,6 +14,8 @@ from kun.project import Project
 from kun.review.records import load_records
 from kun.review.statistics import auc_interval, kappa, wilson
 from kun.review.summary import THRESHOLDS, votes_summary
+from kun.schemas import REJECT
+from kun.tables.shards import write_dataset
 from kun.train.evaluate import auc
 from kun.votes.store import append, votes_folder
 from kun.votes.vote import Kind, Vote
@@ -81,6 +84,21 @@ def test_rules_are_told_how_often_people_would_have_kept_the_record(project: Pro
         ("pairs", "judge_threshold", 4, 3), ("clean", "spam", 1, 0),
     ]  # fmt: skip
     assert rules[0]["wrong"] == wilson(3, 4)._asdict()
+
+
+def test_what_votes_dropped_is_no_rule_and_its_reviewers_are_not_shown_to_others(project: Project) -> None:
+    row = {
+        "id": key(5),
+        "stage": "select",
+        "status": "dropped",
+        "reason": "voted_out",
+        "value": "drop: anna",
+        "threshold": "",
+    }
+    write_dataset(project.rejects("select"), pl.DataFrame([row | {"source": "", "excerpt": ""}], schema=REJECT), REJECT)
+    say(project, 5, "drop")
+    assert load_records(project, [key(5)])[key(5)].verdict == {}
+    assert votes_summary(project)["rules"] == []
 
 
 def test_no_votes(records: Path) -> None:
