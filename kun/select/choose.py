@@ -20,6 +20,7 @@ from kun.select.ranking import amount, arm, filter_rules, ranked, scored, used_s
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.rules import Rule, Split, split_by_rules
 from kun.tables.shards import read_dataset, write_dataset, write_json
+from kun.work.pilot import Pilot
 from kun.work.stage import ModelStage, split_finished
 from kun.work.telemetry import Work
 
@@ -33,32 +34,68 @@ def select(project: Project, params: Select, engine: Engine) -> dict[str, Any] |
     are fewer: the first of the ranking, or the most diverse of the pool of its first.
     """
     pairs = read_dataset(project.dataset("mixed"))
-    rows = scored(pairs, read_dataset(project.dataset("losses")))
+    choice = choose(project, params, engine, pairs, read_dataset(project.dataset("losses")))
+    if choice is None or processes.rank() != 0:
+        return None
+    if not choice.embedded:
+        write_json(project.work(STAGE), Work().metrics(STAGE))  # DVC looks for it whether a model worked or not
+    _write_arms(project, params, pairs, choice)
+    return close_stage(
+        project,
+        STAGE,
+        "selected",
+        pairs.height,
+        choice.kept,
+        [
+            *(rejects(part, STAGE, excerpt="instruction") for part in choice.dropped),
+            rejects(choice.failed, STAGE, status="failed", excerpt="instruction"),
+        ],
+        asked=choice.asked,
+        qualified=choice.qualified,
+    )
+
+
+class Choice(NamedTuple):
+    """What is released of some pairs, and what is not."""
+
+    kept: pl.DataFrame
+    """In the order of the pairs, with scores and `rank`."""
+    dropped: list[pl.DataFrame]
+    """With reason, by each step in turn."""
+    failed: pl.DataFrame
+    """Rows without embedding, with reason."""
+    passed: pl.DataFrame
+    """All that pass the filters: what the arms are taken from."""
+    asked: int
+    qualified: int
+    """Rows that pass the filters, repeat no other and fit their quota."""
+    embedded: bool
+    """A model was asked."""
+
+
+def choose(
+    project: Project,
+    params: Select,
+    engine: Engine,
+    pairs: pl.DataFrame,
+    losses: pl.DataFrame,
+    pilot: Pilot | None = None,
+) -> Choice | None:
+    """Choose among `pairs` by their scores; writes nothing. None on helper ranks, and after a pilot where a model is asked."""
+    rows = scored(pairs, losses)
     _check_scores(rows, params)
     count = amount(params.top, rows.height)
     passed = split_by_rules(rows, filter_rules(params))
     unique, repeated = without_repeats(ranked(passed.kept, params.rank, params.seed), params.dup_threshold, params.seed)
     fitting = within_quotas(unique, params.quotas, count)
-    pool = _pool(project, params, engine, fitting.kept, count, rows.height)
-    if pool is None or processes.rank() != 0:
+    pool = _pool(project, params, engine, fitting.kept, count, rows.height, pilot)
+    if pool is None:
         return None
     chosen = _chosen(pool.rows, params, count)
     kept = pairs.select("id").join(chosen.kept, on="id", maintain_order="left")
     dropped = [passed.dropped, repeated, fitting.dropped, pool.outside, chosen.dropped]
-    _write_arms(project, params, pairs, passed.kept, kept.height)
-    return close_stage(
-        project,
-        STAGE,
-        "selected",
-        rows.height,
-        kept,
-        [
-            *(rejects(part, STAGE, excerpt="instruction") for part in dropped),
-            rejects(pool.failed, STAGE, status="failed", excerpt="instruction"),
-        ],
-        asked=count,
-        qualified=fitting.kept.height,
-    )
+    embedded = "embedding" in pool.rows.columns
+    return Choice(kept, dropped, pool.failed, passed.kept, count, fitting.kept.height, embedded)
 
 
 class Pool(NamedTuple):
@@ -81,17 +118,22 @@ def _check_scores(rows: pl.DataFrame, params: Select) -> None:
 
 
 def _pool(
-    project: Project, params: Select, engine: Engine, rows: pl.DataFrame, count: int, rows_in: int
+    project: Project,
+    params: Select,
+    engine: Engine,
+    rows: pl.DataFrame,
+    count: int,
+    rows_in: int,
+    pilot: Pilot | None,
 ) -> Pool | None:
     """The pool for `count` of the ranked rows; None on helper ranks where a model had to be asked."""
     size = max(count, amount(params.diversity.pool, rows_in))
     if params.diversity.method == "none" or not 0 < count < min(size, rows.height):
-        write_json(project.work(STAGE), Work().metrics(STAGE))  # DVC looks for it whether a model worked or not
         nothing = split_by_rules(rows, {}).dropped
         return Pool(rows, nothing, nothing)
     split = split_by_rules(rows, _place_rule("pool", size))
     inside = split.kept.sort("id")
-    stage = ModelStage(project, STAGE, engine, adapter=None)
+    stage = ModelStage(project, STAGE, engine, adapter=None, pilot=pilot)
     vectors = stage.embeddings([pair_text(row) for row in inside.iter_rows(named=True)])
     if vectors is None:
         return None
@@ -137,9 +179,9 @@ def _place_rule(name: str, most: int) -> dict[str, Rule]:
     return {name: Rule(pl.col("rank") <= most, pl.format("rank {}", "rank"), f"<= {most}")}
 
 
-def _write_arms(project: Project, params: Select, pairs: pl.DataFrame, passed: pl.DataFrame, count: int) -> None:
+def _write_arms(project: Project, params: Select, pairs: pl.DataFrame, choice: Choice) -> None:
     """data/arms/<name>, and data/arms/arms.json, which is there without arms too: DVC wants an output."""
-    folder = project.dataset("arms")
+    folder, passed, count = project.dataset("arms"), choice.passed, choice.kept.height
     shutil.rmtree(folder, ignore_errors=True)
     for name in params.arms:
         rows = arm(passed, name, count, params.rank, params.seed)
