@@ -33,3 +33,58 @@ def what_if(settings: tuple[str, ...], exact: bool, as_json: bool) -> None:
     new, changed = parse(settings, tree)
     found = answer(Project(), old, new, changed, exact)
     click.echo(json.dumps(asdict(found), ensure_ascii=False, indent=2) if as_json else page(found))
+
+
+@main.command()
+@click.argument("before", metavar="REV_A")
+@click.argument("after", metavar="[REV_B]", default="workspace")
+@click.option("--samples", type=click.IntRange(min=0), default=5, show_default=True, help="Rows shown of each kind.")
+@click.option("--json", "form", flag_value="json", help="All of it as JSON.")
+@click.option("--markdown", "form", flag_value="markdown", help="For a pull request.")
+def diff(before: str, after: str, samples: int, form: str | None) -> None:
+    """Tell how two versions of the released dataset differ: rows, fields, reasons, lengths, scores, parameters, models.
+
+    REV_A and REV_B are branches, tags, commits or experiments of DVC; without REV_B it is the workspace.
+
+    \b
+    Example:
+      kun diff HEAD
+      kun diff v1 v2 --markdown > pull-request.md
+    """
+    from pathlib import Path
+
+    from kun.compare.diff import diff
+    from kun.compare.page import pull_request, text
+
+    found = diff(Path(), before, after, samples)
+    if form == "json":
+        click.echo(json.dumps(asdict(found), ensure_ascii=False, indent=2, default=str))
+    else:
+        click.echo(pull_request(found) if form == "markdown" else text(found))
+
+
+@main.command()
+@click.argument("arms", nargs=-1, metavar="[EXP]...")
+@click.option("--json", "form", flag_value="json", help="All of it as JSON.")
+@click.option("--markdown", "form", flag_value="markdown", help="For a pull request.")
+@click.option("--csv", "form", flag_value="csv", help="The table of the arms, without the overlap.")
+def compare(arms: tuple[str, ...], form: str | None) -> None:
+    """Tell what several experiments, revisions or arms of the selection release, side by side.
+
+    Without EXP these are the workspace and its arms (`select.arms`).
+
+    \b
+    Example:
+      kun compare
+      kun compare main floating-wolf random
+    """
+    from pathlib import Path
+
+    from kun.compare.arms import as_csv, as_markdown, compare, text
+
+    found = compare(Path(), arms)
+    forms = {"csv": as_csv, "markdown": as_markdown, None: text}
+    told = (
+        json.dumps(asdict(found), ensure_ascii=False, indent=2, default=str) if form == "json" else forms[form](found)
+    )
+    click.echo(told)

@@ -8,7 +8,7 @@ import polars as pl
 from kun.backtranslate.judge import judge_prompt
 from kun.backtranslate.label import label_prompt
 from kun.backtranslate.polish import polish_prompt
-from kun.explain.find import ledgers, scan
+from kun.explain.find import ledgers, scan, unknown
 from kun.explain.values import RuleValue, clean_values, instruction_values, pair_values
 from kun.params import Params
 from kun.project import Project
@@ -53,9 +53,10 @@ class Step:
 
 
 def life(project: Project, params: Params, record: str) -> list[Step]:
-    """Each stage that the record reached, in order, up to the one that dropped it."""
-    rows = _rows(project, record)
-    told = _verdicts(project, record)
+    """Each stage that the record reached, in order, up to the one that dropped it; InputError when it reached none."""
+    rows, told = _rows(project, record), _verdicts(project, record)
+    if not rows and not told:
+        raise unknown(project, record)
     steps = []
     for stage, dataset in STAGES.items():
         verdict = told.get(stage, {})
