@@ -4,17 +4,31 @@ The stages' own `close_stage` writes it, so that files, shards and books are lik
 """
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from kun.config import load_params
 from kun.project import Project
-from kun.schemas import CLEAN, INSTRUCTION, JUDGED, LABELLED, LOSSES, PAIR, PERPLEXITY, POLISHED, TEXT, conform
+from kun.schemas import (
+    CLEAN,
+    INSTRUCTION,
+    JUDGED,
+    LABELLED,
+    LOSSES,
+    PAIR,
+    PERPLEXITY,
+    POLISHED,
+    SELECTED,
+    TEXT,
+    conform,
+)
 from kun.select.choose import select
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.rules import Rule, split_by_rules
-from kun.tables.shards import read_dataset, write_dataset, write_json
+from kun.tables.shards import write_dataset, write_json
 
 ROOT = Path(__file__).parents[1]
 SENTENCES, TOPICS = 20_000, 50_000
@@ -158,8 +172,6 @@ def _pairs(project: Project, texts: pl.DataFrame, rng: np.random.Generator) -> p
 
 def _selected(project: Project, pairs: pl.DataFrame, rng: np.random.Generator) -> None:
     """Source, mix, losses and the stage `select` itself."""
-    from kun.config import load_params
-
     params = load_params(project.root / "params.yaml")
     write_dataset(project.dataset("sources/kun"), pairs, PAIR)
     write_json(project.root / "reports" / "sources" / "kun.json", {"source": "kun", "rows": pairs.height})
@@ -181,6 +193,47 @@ def _selected(project: Project, pairs: pl.DataFrame, rng: np.random.Generator) -
     select(project, params.select, params.engine)
 
 
-def selected(project: Project) -> pl.DataFrame:
-    """What the project releases."""
-    return read_dataset(project.dataset("selected"))
+def make_versions(root: Path, rows: int, seed: int = 7) -> None:
+    """A repository of git and DVC with two versions, v1 and v2, of data/selected: one row in ten replaced, one in ten changed."""
+    rng = np.random.default_rng(seed)
+    root.mkdir(parents=True)
+    _run(root, "git", "init", "-q", "-b", "main")
+    for key, value in (("user.name", "bench"), ("user.email", "bench@example.org")):
+        _run(root, "git", "config", key, value)
+    _run(root, "dvc", "init", "-q")
+    stage = "stages:\n  select:\n    cmd: kun select\n    outs: [data/selected]\n"
+    (root / "dvc.yaml").write_text(stage, encoding="utf-8")
+    shutil.copy(ROOT / "params.yaml", root / "params.yaml")
+    first = _released(_ids(rows, rng), rng)
+    _version(root, first, "v1")
+    old = first.head(rows * 9 // 10).with_columns(
+        output=pl.when(pl.int_range(pl.len()) % 10 == 0).then(pl.col("output") + "。").otherwise("output")
+    )
+    _version(root, pl.concat([old, _released(_ids(rows - old.height, rng), rng)]), "v2")
+
+
+def _released(ids: pl.Series, rng: np.random.Generator) -> pl.DataFrame:
+    rows = ids.len()
+    pool = _phrases(SENTENCES, 18, 40, rng) + "。"
+    parts = [pool.gather(rng.integers(SENTENCES, size=rows)) for _ in range(5)]
+    names = pl.Series(list(SOURCES)).gather(rng.choice(len(SOURCES), size=rows, p=list(SOURCES.values())))
+    frame = pl.DataFrame({"id": ids, "source": names, **_numbered(parts)})
+    scores = {name: pl.Series(rng.random(rows)) for name in ("p_good", "copy_rate", "support", "ifd_ppl", "ira")}
+    nothing = {name: pl.lit(None) for name in ("ifd_loss", "rifd_loss", "rifd_ppl")}
+    columns = {"input": pl.lit(""), "method": pl.lit("kun"), "licence": pl.lit("CC0-1.0")}
+    told = frame.with_columns(
+        instruction="p0", output=pl.concat_str("p1", "p2", "p3", "p4"), rank=pl.int_range(1, rows + 1), **columns
+    )
+    return conform(told.with_columns(**scores, **nothing), SELECTED)
+
+
+def _version(root: Path, rows: pl.DataFrame, tag: str) -> None:
+    write_dataset(Project(root).dataset("selected"), rows, SELECTED)
+    _run(root, "dvc", "commit", "-q", "-f")
+    _run(root, "git", "add", "-A")
+    _run(root, "git", "commit", "-q", "-m", tag)
+    _run(root, "git", "tag", tag)
+
+
+def _run(root: Path, *words: str) -> None:
+    subprocess.run(words, cwd=root, check=True, stdout=subprocess.DEVNULL)

@@ -1,8 +1,8 @@
 """From what a person has at hand (an id, a place in a file, a line of the release, a piece of text) to the id of a record."""
 
 import re
-from os.path import commonprefix
 from collections.abc import Sequence
+from itertools import takewhile
 
 import polars as pl
 
@@ -64,10 +64,15 @@ def _released(project: Project, line: int) -> str:
 def unknown(project: Project, prefix: str) -> InputError:
     """No record has that id or beginning of one; names the nearest, those that agree the longest."""
     alike = _ids(project, pl.col("id").str.starts_with(prefix[:2]), MANY)
-    longest = max((len(commonprefix([prefix, one])) for one in alike), default=0)
-    close = [one for one in alike if len(commonprefix([prefix, one])) == longest]
+    longest = max((_agree(prefix, one) for one in alike), default=0)
+    close = [one for one in alike if _agree(prefix, one) == longest]
     hint = f"; nearest: {', '.join(close[:SHOWN])}" if close else ""
     return InputError(f"no record has the id {prefix}{'' if len(prefix) == ID_CHARS else '…'}{hint}")
+
+
+def _agree(one: str, other: str) -> int:
+    """Characters that both begin with."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _by_prefix(project: Project, prefix: str) -> str:

@@ -155,7 +155,7 @@ def test_before_the_first_run(tmp_path: Path) -> None:
         reasons(Project(tmp_path))
     with pytest.raises(InputError, match="there is no release yet"):
         find(Project(tmp_path), "3")
-    with pytest.raises(InputError, match="no record has the id abcdef…$"):
+    with pytest.raises(InputError, match=r"no record has the id abcdef…$"):
         find(Project(tmp_path), "abcdef")
 
 
