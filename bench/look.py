@@ -62,10 +62,9 @@ def questions(project: Project) -> list[list[str]]:
 def main(rows: int, folder: Path) -> None:
     """A line for each verb."""
     whole, versions = folder / "project", folder / "versions"
-    if not whole.is_dir():
-        make_project(whole, rows)
-    if not versions.is_dir():
-        make_versions(versions, rows)
+    for kind, place in (("project", whole), ("versions", versions)):
+        if not place.is_dir():  # in a process of its own: its memory would count as that of each verb
+            subprocess.run([sys.executable, __file__, str(rows), "--in", str(place), "--make", kind], check=True)
     asked = [(whole, words) for words in questions(Project(whole))]
     asked += [(versions, ["diff", "v1", "v2"]), (versions, ["compare", "v1", "v2"])]
     print(f"{'kun':<46}{'seconds':>9}{'processor':>11}{'GB':>6}{'aim':>5}", flush=True)
@@ -80,8 +79,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", nargs="?", type=int, default=1_000_000)
     parser.add_argument("--in", dest="folder", type=Path)
+    parser.add_argument("--make", choices=["project", "versions"], help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    if chosen.folder:
+    if chosen.make:
+        (make_project if chosen.make == "project" else make_versions)(chosen.folder, chosen.rows)
+    elif chosen.folder:
         main(chosen.rows, chosen.folder.resolve())
     else:
         with tempfile.TemporaryDirectory() as place:

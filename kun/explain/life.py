@@ -32,6 +32,9 @@ STAGES = {
 }
 """Stage -> the dataset that it makes, in the order in which a record goes through them."""
 
+CLEANED = ("deduped", "decontaminated", "corpus")
+"""Datasets whose rows are those of data/cleaned, fewer of them: texts are not read four times."""
+
 Row = dict[str, Any]
 
 
@@ -72,8 +75,10 @@ def _rows(project: Project, record: str) -> dict[str, Row]:
     """Dataset -> the record's row in it."""
     tables = {dataset: table for dataset in STAGES.values() if (table := scan(project, dataset)) is not None}
     with readable(project.root / "data"):
-        found = pl.collect_all([table.filter(pl.col("id") == record) for table in tables.values()])
-    return {dataset: frame.row(0, named=True) for dataset, frame in zip(tables, found, strict=True) if frame.height}
+        own = {name: table.select("id") if name in CLEANED else table for name, table in tables.items()}
+        found = pl.collect_all([table.filter(pl.col("id") == record) for table in own.values()])
+    rows = {dataset: frame.row(0, named=True) for dataset, frame in zip(tables, found, strict=True) if frame.height}
+    return {dataset: rows["cleaned"] if dataset in CLEANED else row for dataset, row in rows.items()}
 
 
 def _verdicts(project: Project, record: str) -> dict[str, Row]:

@@ -122,7 +122,7 @@ def _estimate(total: int, seen: int, lost: int, gained: int, sampled: float) -> 
 def _steps(chain: Chain, released: int) -> list[Step]:
     """From the first stage at which rows come or go."""
     stored, whole = chain.stored, _whole_of(chain)
-    found = []
+    found: list[Step] = []
     for stage, dataset in DATASETS.items():
         if not stored.project.dataset(dataset).is_dir():
             continue

@@ -30,11 +30,11 @@ def _parts(answer: Answer) -> Iterator[list[str]]:
             for step in answer.steps
         ]
         yield text_table(("stage", "now", "then", "", "wait for models"), rows).splitlines()
-    for column, title, rows in (
+    for column, title, shift in (
         ("source", "source", answer.sources),
         ("chars", "characters of answer", answer.lengths),
     ):
-        table = [[printable(row[column]), *_change(row["before"], row["after"])] for row in rows]
+        table = [[printable(row[column]), *_change(row["before"], row["after"])] for row in shift]
         yield text_table((title, "now", "then", ""), table).splitlines()
     if answer.reasons:
         told = [f"{one['stage']} {one['reason']} {count(one['rows'])}" for one in answer.reasons[:REASONS]]

@@ -35,7 +35,7 @@ def parse(words: Sequence[str], tree: Any) -> tuple[Params, list[Setting]]:
     changed, settings = copy.deepcopy(tree), {}
     for word in words:
         key, equals, text = word.partition("=")
-        if not equals or not key.strip():
+        if not equals or not key.strip() or not key.isprintable():
             raise ConfigError(f"{word!r} is no setting; write KEY=VALUE, as in judge.threshold=0.8")
         try:
             value = yaml.safe_load(text)
@@ -46,8 +46,8 @@ def parse(words: Sequence[str], tree: Any) -> tuple[Params, list[Setting]]:
     try:
         params = build_params(changed)
     except ConfigError as error:
-        unknown = [key for key in settings if _get(tree, key) is None and key not in dotted_keys(tree)]
-        if unknown:
+        unknown = [key for key in settings if key not in dotted_keys(tree)]
+        if unknown and "unknown key" in str(error):
             raise _unknown(unknown[0], tree) from None
         raise ConfigError(str(error).removeprefix("params.yaml: ")) from None
     found = [Setting(key, _get(tree, key), value) for key, value in settings.items()]
