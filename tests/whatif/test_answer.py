@@ -60,15 +60,11 @@ def run_stages(copy: Copy, params: Params) -> pl.DataFrame:
     return read_dataset(project.dataset("selected"))
 
 
-def answers_chars(rows: pl.DataFrame) -> int:
-    return int(rows["output"].str.len_chars().sum())
-
-
 @pytest.mark.parametrize(
     "words",
     [
         ("judge.threshold=P_GOOD",),
-        ("pairs.min_chars=40", "pairs.max_repeats=2"),
+        ("pairs.min_chars=30", "pairs.max_repeats=20"),
         ("pairs.min_distinct_4gram=0.7", "judge.threshold=P_GOOD"),
         ("mix.caps={kun: 5}",),
         ("mix.limit=7", "select.rank.by=length", "select.top=3"),
@@ -85,7 +81,6 @@ def test_it_says_what_the_stages_then_do(finished: Copy, tmp_path: Path, words: 
     copy = duplicate(finished, tmp_path)
     new, _ = parse(words, read_tree(copy.root / "params.yaml"))
     after = run_stages(copy, new)
-    assert after.height < before.height, "the settings drop something"
     assert (told.before, told.after.value) == (before.height, after.height)
     assert told.lost == before.join(after, on="id", how="anti").height
     assert told.gained == after.join(before, on="id", how="anti").height
@@ -104,18 +99,17 @@ def test_what_a_limit_dropped_comes_back_when_it_is_loosened(finished: Copy, tmp
     """The rows that come back pass all rules behind the loosened one, as in a run."""
     copy = duplicate(finished, tmp_path)
     whole = read_dataset(copy.project.dataset("selected"))
-    copy.set_params({"judge.threshold": middle(finished, "p_good"), "pairs.min_chars": 45})
+    chars = int(whole["output"].str.len_chars().quantile(0.25))  # type: ignore[arg-type]
+    copy.set_params({"judge.threshold": middle(finished, "p_good"), "pairs.min_chars": chars + 1})
     strict = run_stages(copy, load_params(copy.root / "params.yaml"))
     told = asked(copy, "judge.threshold=0.0")
     assert 0 < told.gained < whole.height - strict.height
-    loose = load_params(copy.root / "params.yaml")
     now = {row["id"] for row in told.examples["gained"]}
     copy.set_params({"judge.threshold": 0.0})
     then = run_stages(copy, load_params(copy.root / "params.yaml"))
     assert told.after.value == then.height
     assert now <= set(then["id"]) - set(strict["id"])
     assert {row["reason"] for row in told.examples["gained"]} == {"judge_threshold"}
-    assert loose.judge.threshold > 0
 
 
 def test_texts_and_instructions_that_leave_take_their_pairs_along(finished: Copy, tmp_path: Path) -> None:
