@@ -102,10 +102,11 @@ def test_what_a_limit_dropped_comes_back_when_it_is_loosened(finished: Copy, tmp
     chars = int(whole["output"].str.len_chars().quantile(0.25))  # type: ignore[arg-type]
     copy.set_params({"judge.threshold": middle(finished, "p_good"), "pairs.min_chars": chars + 1})
     strict = run_stages(copy, load_params(copy.root / "params.yaml"))
-    told = asked(copy, "judge.threshold=0.0")
+    floor = load_params(copy.root / "params.yaml").judge.floor
+    told = asked(copy, f"judge.threshold={floor}")
     assert 0 < told.gained < whole.height - strict.height
     now = {row["id"] for row in told.examples["gained"]}
-    copy.set_params({"judge.threshold": 0.0})
+    copy.set_params({"judge.threshold": floor})
     then = run_stages(copy, load_params(copy.root / "params.yaml"))
     assert told.after.value == then.height
     assert now <= set(then["id"]) - set(strict["id"])
@@ -162,7 +163,7 @@ def test_a_large_project_is_answered_by_a_fair_sample(finished: Copy, monkeypatc
     monkeypatch.setattr(choice, "PAIRS", 8)
     rows = read_dataset(finished.project.dataset("pairs")).height
     told = asked(finished, "pairs.min_distinct_4gram=0.5")
-    assert told.sample == pytest.approx(8 / rows)
+    assert 0 < told.sample <= 8 / rows
     assert told.after.low <= told.after.value <= told.after.high
     assert "an estimate from" in page(told)
     assert asked(finished, "pairs.min_distinct_4gram=0.5", exact=True).sample == 1.0
