@@ -86,7 +86,20 @@ CHECKED: dict[str, str] = {
 }
 """Dataset -> the stage that makes it."""
 
-NO_STAGES = ("explain", "why", "review", "votes", "plan", "doctor", "summary", "glan/propose", "dynosaur/grow")
+NO_STAGES = (
+    "explain",
+    "why",
+    "review",
+    "votes",
+    "what-if",
+    "diff",
+    "compare",
+    "plan",
+    "doctor",
+    "summary",
+    "glan/propose",
+    "dynosaur/grow",
+)
 MODEL_STAGES = ("perplexity", "corpus", "train", "evaluate", "label", "judge", "polish", "losses", "select")
 MODEL_STAGES += ("dynosaur/proposals", "dynosaur/replay", "experience/choose", "experience/train")
 MODEL_STAGES += tuple(f"glan/{stage}" for stage in ("lists", "subjects", "syllabi", "sessions", "questions", "answers"))
@@ -117,6 +130,7 @@ LAYERS = (
     ("release",),
     ("train", "reflection", "glan", "dynosaur"),
     ("forecast", "doctor", "explain"),
+    ("whatif", "compare"),
     ("review",),
     ("cli",),
     ("reference", "__main__"),
@@ -477,7 +491,7 @@ def test_the_command_reference_is_up_to_date() -> None:
 
 
 def test_the_command_reference_has_every_verb() -> None:
-    listed = [words.replace(" ", "/") for words in re.findall(r"^## kun (\w+(?: \w+)?)$", reference(), re.MULTILINE)]
+    listed = [words.replace(" ", "/") for words in re.findall(r"^## kun ([\w-]+(?: \w+)?)$", reference(), re.MULTILINE)]
     assert [name for name in listed if name not in PIPELINES] == VERBS
 
 
