@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 ASROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: run test check env browser bench-peers clean help
+.PHONY: run test check env browser docs docs-serve bench-peers clean help
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -35,6 +35,13 @@ $(VENV)/.done: pyproject.toml
 	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 
+# -E: from nothing, as the pages also hang on params.yaml, kun/params and each other; seconds.
+docs: env  ## the documentation as a site in site/, without network; a link that leads nowhere stops it
+	python -m sphinx -q -W --keep-going -E -c docs/site . site
+
+docs-serve: docs  ## the site at http://127.0.0.1:8000 (PORT=8001: there)
+	python -m http.server --bind 127.0.0.1 --directory site $(or $(PORT),8000)
+
 browser:  ## chromium for the tests of pages (Debian, Ubuntu), with fonts for Chinese; without it they are skipped
 	@command -v chromium > /dev/null || { $(ASROOT) apt-get update -q && \
 		$(ASROOT) apt-get install -q -y --no-install-recommends chromium fonts-noto-cjk; }
@@ -49,4 +56,4 @@ bench-peers: $(PEERS:%=.bench/%/.done)  ## an environment for each library that 
 	@touch $@
 
 clean:  ## remove scratch and environment; data and models stay in the DVC cache
-	rm -rf $(VENV) .bench .kun
+	rm -rf $(VENV) .bench .kun site
