@@ -1,7 +1,7 @@
 import polars as pl
 import pytest
 
-from kun.release.scores import TOPS, agreement, agreements, by_length, distributions, ends, spearman
+from kun.report.scores import TOPS, agreement, agreements, by_length, distributions, ends, spearman
 
 IDS = [f"id{number:02}" for number in range(20)]
 
