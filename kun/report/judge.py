@@ -39,12 +39,14 @@ def judges(project_root: Path) -> dict[str, Curves]:
 
 def curves(told: dict[str, Any]) -> Curves:
     """From one judge's part of the file; `curve` has threshold, recall and false_rate, from the lowest threshold up."""
-    figures = [told.get(name) for name in ("auc", "auc_low", "auc_high")]
+    auc, low, high = (told.get(name) for name in ("auc", "auc_low", "auc_high"))
     points = [(one["threshold"], one["recall"], one["false_rate"]) for one in told.get("curve", [])]
     if not points:
-        return Curves(*figures)
+        return Curves(auc, low, high)
     return Curves(
-        *figures,
+        auc,
+        low,
+        high,
         precision=[(at, recall / (recall + false)) for at, recall, false in points if recall + false],
         recall=[(at, recall) for at, recall, _ in points],
         roc=sorted({(false, recall) for _, recall, false in points} | {(0.0, 0.0), (1.0, 1.0)}),

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from kun.release.files import count, share
-from kun.release.funnel import width
+from kun.release.funnel import display_width
 from kun.report.bins import bins, short
 from kun.report.charts import Bar, Line, Part, bars, histogram, lines
 from kun.report.draw import SERIES, svg
@@ -86,7 +86,7 @@ def _reasons(found: Findings, words: Words) -> Picture | None:
     top = found.reasons.with_row_index().sort("rows", descending=True, maintain_order=True).head(REASONS).sort("index")
     drawn = []
     for (stage,), rows in top.group_by("stage", maintain_order=True):
-        total = found.reasons.filter(pl.col("stage") == stage)["rows"].sum()
+        total = int(found.reasons.filter(pl.col("stage") == stage)["rows"].sum())
         name = names[str(stage)]
         drawn.append(Bar(clipped(name), [Part(0, total, "pale", f"{name}: {total:,}")], count(total)))
         drawn += [_reason(name, row) for row in rows.iter_rows(named=True)]
@@ -193,6 +193,6 @@ def _coverage(table: pl.DataFrame | None, words: Words) -> Picture | None:
 def clipped(name: str, most: int = NARROW) -> str:
     """A name that fits beside a bar, by columns of a terminal: letters of any script have about that width."""
     told = "".join(char if char.isprintable() else " " for char in name)
-    while width(told) > most:
+    while display_width(told) > most:
         told = told.removesuffix("…")[:-1] + "…"
     return told
