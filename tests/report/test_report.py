@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -8,11 +9,11 @@ import polars as pl
 import pytest
 
 from kun.errors import InputError
-from kun.params import Params
+from kun.params import Params, Source
 from kun.project import Project
 from kun.report.report import report
 from kun.report.words import PAGES
-from kun.schemas import LOSSES, REJECT, SELECTED
+from kun.schemas import GLAN_COVERAGE, LOSSES, REJECT, SELECTED
 from kun.tables.shards import write_dataset, write_json
 from tests.release.conftest import EVIL, chosen
 
@@ -182,6 +183,21 @@ def test_clusters_of_duplicates_are_told(project: Project, params: Params) -> No
     assert "duplicates" in outline(page).sections
     text = page.read_text(encoding="utf-8")
     assert "7 rows left for 1 that stayed" in text and "相近的文本4" in text and "and 2 more" in text
+
+
+def test_coverage_is_told_where_glan_is_in_the_mix(project: Project, params: Params) -> None:
+    node = {"id": "n", "path": "science", "kind": "field", "zh": "科学", "en": "Science", "pairs": 5}
+    leaf = {"id": "m", "path": "science/tea", "kind": "discipline", "chosen": True, "thin": True, "pairs": 5}
+    rows = [{name: row.get(name) for name in GLAN_COVERAGE} for row in (node, leaf)]
+    write_dataset(project.dataset("glan/coverage"), pl.DataFrame(rows, schema=GLAN_COVERAGE), GLAN_COVERAGE)
+    report(project, params)
+    page = project.root / "reports" / "index.zh-CN.html"
+    assert "coverage" not in outline(page).sections
+    glan = {"glan": Source("data/glan/pairs", "reports/glan/checks/pairs.json")}
+    report(project, replace(params, mix=replace(params.mix, sources=params.mix.sources | glan)))
+    assert "coverage" in outline(page).sections and "glan/coverage.html" in outline(page).addresses
+    text = page.read_text(encoding="utf-8")
+    assert "科学: 5" in text and "已选 1 个学科中有 1 个偏少" in text
 
 
 def test_tables_for_dvc_plots(project: Project, params: Params) -> None:

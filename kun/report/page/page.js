@@ -51,7 +51,7 @@ function cell(column, row, needle) {
   return made;
 }
 
-const LONG = 60;
+const LONG = 60, LINE = 120; // characters: from LONG on a value stands below its name, up to LINE alone in its row
 
 function whole(told, row, needle) {
   const large = element("dl"), small = element("dl", { class: "small" });
@@ -60,7 +60,8 @@ function whole(told, row, needle) {
     const text = plain(row[key]);
     if (!text) continue;
     const list = long.has(key) || text.length > LONG ? large : small;
-    list.append(element("div", {}, element("dt", {}, label), element("dd", {}, ...marked(text, needle))));
+    const kind = text.length > LINE ? "" : "line";
+    list.append(element("div", { class: kind }, element("dt", {}, label), element("dd", {}, ...marked(text, needle))));
   }
   const span = element("td", { colspan: String(told.columns.length) }, large);
   if (small.childElementCount) span.append(small);
