@@ -526,6 +526,7 @@ def test_what_is_imported_is_declared() -> None:
         "fasttext": "fasttext-predict",
         "sklearn": "scikit-learn",
         "vl_convert": "vl-convert-python",
+        "sentence_transformers": "sentence-transformers",
     }
     roots = {found.module.split(".")[0] for found in imports()} - set(sys.stdlib_module_names) - {"kun"}
     assert {spelled.get(root, root) for root in roots} - declared() <= {
