@@ -86,7 +86,7 @@ CHECKED: dict[str, str] = {
 }
 """Dataset -> the stage that makes it."""
 
-NO_STAGES = ("explain", "why", "plan", "doctor", "summary", "glan/propose", "dynosaur/grow")
+NO_STAGES = ("explain", "why", "review", "votes", "plan", "doctor", "summary", "glan/propose", "dynosaur/grow")
 MODEL_STAGES = ("perplexity", "corpus", "train", "evaluate", "label", "judge", "polish", "losses", "select")
 MODEL_STAGES += ("dynosaur/proposals", "dynosaur/replay", "experience/choose", "experience/train")
 MODEL_STAGES += tuple(f"glan/{stage}" for stage in ("lists", "subjects", "syllabi", "sessions", "questions", "answers"))
@@ -111,13 +111,14 @@ LAYERS = (
     ("engine",),
     ("models",),
     ("work",),
-    ("corpus",),
+    ("corpus", "votes"),
     ("backtranslate", "gate"),
     ("select", "mix"),
     ("release",),
     ("report",),
     ("train", "reflection", "glan", "dynosaur"),
     ("forecast", "doctor", "explain"),
+    ("review",),
     ("cli",),
     ("reference", "__main__"),
 )

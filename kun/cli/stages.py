@@ -244,6 +244,8 @@ def select(source: Path | None, target: Path | None, table: Path | None, **optio
     else:
         counts = select_file(source, target, table=table, **options)
     tell(counts)
+    if counts and (voted := {name: n for name, n in counts.get("votes", {}).items() if n}):
+        say("select: votes: " + ", ".join(f"{n} {name}" for name, n in voted.items()) + " (docs/review.md)")
     if counts and counts["qualified"] < counts["asked"]:
         say(f"select: {counts['asked']} rows were asked for, only {counts['qualified']} qualify")
 

@@ -36,13 +36,13 @@ TOLD_PARAMS = (
     "train.method", "train.learning_rate", "train.label.epochs", "train.chat.epochs", "train.chat.tasks",
     "label.temperature", "instructions.dangling", "judge.mode", "judge.floor", "judge.threshold", "polish.temperature",
     "polish.max_new_tokens", "pairs.min_chars", "pairs.min_support", "pairs.min_distinct_4gram", "pairs.refusals",
-    "select.filters", "select.rank", "select.top", "select.diversity",
+    "select.votes", "select.filters", "select.rank", "select.top", "select.diversity",
 )  # fmt: skip
 """What a reader wants to know first; the commit has the rest."""
 
 
 def write_card(project: Project, params: Params, pairs: pl.DataFrame, folder: Path) -> None:
-    """Write folder/README.md about `pairs` (not empty) from the reports of the stages that have run."""
+    """Write folder/README.md about `pairs` (SELECTED, not empty) from the reports of the stages that have run."""
     base, counts = facts.base_model(project), read_counts(project)
     licences = licence_terms(pairs, base)
     funnel, sources = funnel_frame(counts), source_frame(counts)
@@ -59,6 +59,7 @@ def write_card(project: Project, params: Params, pairs: pl.DataFrame, folder: Pa
         licences=_counted(pairs, "licence"),
         decontaminated=next((one for one in counts if one["stage"] == "decontaminate"), None),
         selected=next((one for one in counts if one["stage"] == "select"), None),
+        edited=pairs.filter(pl.col("edited_by") != "").height,
         base=base,
         demo=base is not None and base["name"].startswith(DEMO_BASE),
         terms=None if base is None else TERMS.get(base["licence"].lower()),

@@ -17,9 +17,11 @@ from kun.project import Project
 from kun.schemas import SELECTED
 from kun.select.diversity import Vectors, cluster_quotas, facility_location, k_center
 from kun.select.ranking import amount, arm, filter_rules, ranked, scored, used_scores, within_quotas, without_repeats
+from kun.select.voted import apply_votes, spared
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.rules import Rule, Split, split_by_rules
 from kun.tables.shards import read_dataset, write_dataset, write_json
+from kun.votes.store import read_votes, votes_folder
 from kun.work.stage import ModelStage, split_finished
 from kun.work.telemetry import Work
 
@@ -30,35 +32,56 @@ def select(project: Project, params: Select, engine: Engine) -> dict[str, Any] |
     """Choose among data/mixed; data/selected and data/arms. None on helper ranks, which only help to embed.
 
     Of the rows that pass the filters, repeat no better one and fit their quota, `top` of all rows are kept, or all if they
-    are fewer: the first of the ranking, or the most diverse of the pool of its first.
+    are fewer: the first of the ranking, or the most diverse of the pool of its first. Votes come before all of that, and
+    the rows that they protect take their places before others are chosen.
     """
     pairs = read_dataset(project.dataset("mixed"))
-    rows = scored(pairs, read_dataset(project.dataset("losses")))
+    voted = apply_votes(pairs, read_votes(votes_folder(project)), params.votes)
+    rows = scored(voted.rows, read_dataset(project.dataset("losses")))
     _check_scores(rows, params)
-    count = amount(params.top, rows.height)
-    passed = split_by_rules(rows, filter_rules(params))
-    unique, repeated = without_repeats(ranked(passed.kept, params.rank, params.seed), params.dup_threshold, params.seed)
-    fitting = within_quotas(unique, params.quotas, count)
-    pool = _pool(project, params, engine, fitting.kept, count, rows.height)
+    count = amount(params.top, pairs.height)
+    passed = split_by_rules(rows, spared(filter_rules(params)))
+    fitting, unfit = _in_order(passed.kept, params, count)
+    sure, others = fitting.filter("protected"), fitting.filter(~pl.col("protected"))
+    wanted = max(0, count - sure.height)
+    pool = _pool(project, params, engine, others, wanted, pairs.height)
     if pool is None or processes.rank() != 0:
         return None
-    chosen = _chosen(pool.rows, params, count)
-    kept = pairs.select("id").join(chosen.kept, on="id", maintain_order="left")
-    dropped = [passed.dropped, repeated, fitting.dropped, pool.outside, chosen.dropped]
+    chosen = _chosen(pool.rows, params, wanted)
+    first = chosen.kept.with_columns(pl.col("rank") + sure.height)
+    kept = pairs.select("id").join(pl.concat([sure, first], how="diagonal"), on="id", maintain_order="left")
+    dropped = [voted.out, passed.dropped, *unfit, pool.outside, chosen.dropped]
     _write_arms(project, params, pairs, passed.kept, kept.height)
     return close_stage(
         project,
         STAGE,
         "selected",
-        rows.height,
+        pairs.height,
         kept,
         [
             *(rejects(part, STAGE, excerpt="instruction") for part in dropped),
             rejects(pool.failed, STAGE, status="failed", excerpt="instruction"),
         ],
         asked=count,
-        qualified=fitting.kept.height,
+        qualified=fitting.height,
+        votes=voted.counts,
     )
+
+
+def _in_order(rows: pl.DataFrame, params: Select, count: int) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+    """Rows that repeat no better one and fit their quota, the protected first, and the others with their reason.
+
+    `rank` counts from 1 among the protected, and again among the rest. What is protected leaves for neither cause, but a
+    row that repeats it does, and its quota is used up by it.
+    """
+    in_order = ranked(rows, params.rank, params.seed).sort("protected", descending=True, maintain_order=True)
+    _, repeated = without_repeats(in_order, params.dup_threshold, params.seed)
+    repeated = repeated.filter(~pl.col("protected"))
+    unique = in_order.join(repeated, on="id", how="anti", maintain_order="left")
+    beyond = within_quotas(unique, params.quotas, count).dropped.filter(~pl.col("protected"))
+    fitting = unique.join(beyond, on="id", how="anti", maintain_order="left")
+    place = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("protected")
+    return fitting.with_columns(rank=place), [repeated, beyond]
 
 
 class Pool(NamedTuple):
