@@ -128,6 +128,7 @@ LAYERS = (
     ("backtranslate", "gate"),
     ("select", "mix"),
     ("release",),
+    ("report",),
     ("train", "reflection", "glan", "dynosaur"),
     ("forecast", "doctor", "explain"),
     ("whatif", "compare"),
@@ -154,6 +155,9 @@ SHARED_NAMES = {
     "kun.select.losses": {"pair_losses", "scorer", "REASONS"},
     "kun.train.sft": {"encoded", "learn"},
     "kun.select.scores": None,
+    "kun.release.facts": None,
+    "kun.release.files": None,
+    "kun.release.funnel": None,
     "kun.backtranslate.label": {"label_prompt"},
     "kun.backtranslate.judge": {"judge_prompt", "verdict_margins", "verdict_scores", "GOOD", "BAD"},
     "kun.backtranslate.polish": {"polish_prompt"},
@@ -536,6 +540,7 @@ def test_what_is_imported_is_declared() -> None:
         "great_expectations": "great-expectations",
         "fasttext": "fasttext-predict",
         "sklearn": "scikit-learn",
+        "vl_convert": "vl-convert-python",
         "sentence_transformers": "sentence-transformers",
     }
     roots = {found.module.split(".")[0] for found in imports()} - set(sys.stdlib_module_names) - {"kun"}
@@ -563,7 +568,7 @@ def test_imports_go_downwards(file: str) -> None:
 def test_stages_do_not_import_each_other() -> None:
     """Neither across folders nor inside one, but for the shared names."""
     modules = set(stage_modules().values()) - {"kun.gate"}
-    folders = {"corpus", "backtranslate", "select", "train", "release", "gate", *PIPELINES}
+    folders = {"corpus", "backtranslate", "select", "train", "release", "report", "gate", *PIPELINES}
     for found in imports():
         own = found.file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         other = found.module

@@ -1,4 +1,4 @@
-from kun.release.quality import quality
+from kun.report.quality import quality
 
 
 def stage(name: str, **by_source: dict[str, object]) -> dict[str, object]:

@@ -1,4 +1,7 @@
-"""What the scores of pairs look like: distributions, length of the answer, agreement, both ends. Pure tables."""
+"""What the scores of pairs look like: distributions, length of the answer, agreement, both ends. Pure tables.
+
+`scored` has a row for each pair with its scores and `n_output`, the characters of its answer; no texts.
+"""
 
 import math
 from typing import Any
@@ -13,7 +16,6 @@ COMPARED = (("ifd_ppl", "ifd_loss"), ("ifd_ppl", "rifd_ppl"), ("ifd_ppl", "s_dir
 TOPS = (0.05, 0.1, 0.2)
 GROUPS = 5
 ENDS = 20
-EXCERPT = 200
 
 Row = dict[str, Any]
 
@@ -29,16 +31,19 @@ def distributions(scored: pl.DataFrame) -> list[Row]:
             row = {"score": score, "rows": known.height}
             row |= {name: values.quantile(q, "linear") for name, q in (("low", 0.05), ("median", 0.5), ("high", 0.95))}
             row["from_one"] = (values >= 1).mean() if score in RATIOS else None
-            found.append(row | {"with_length": spearman(values, known["output"].str.len_chars())})
+            found.append(row | {"with_length": spearman(values, known["n_output"])})
     return found
 
 
 def by_length(scored: pl.DataFrame, score: str) -> list[Row]:
     """Rows in GROUPS of like size by the length of their answer: shortest, longest (characters), rows, median of the score."""
-    known = scored.filter(pl.col(score).is_not_null()).with_columns(length=pl.col("output").str.len_chars())
-    ordered = known.sort("length", "id").with_columns(group=pl.int_range(pl.len()) * GROUPS // pl.len())
+    known = scored.filter(pl.col(score).is_not_null())
+    ordered = known.sort("n_output", "id").with_columns(group=pl.int_range(pl.len()) * GROUPS // pl.len())
     grouped = ordered.group_by("group", maintain_order=True).agg(
-        shortest=pl.col("length").min(), longest=pl.col("length").max(), rows=pl.len(), median=pl.col(score).median()
+        shortest=pl.col("n_output").min(),
+        longest=pl.col("n_output").max(),
+        rows=pl.len(),
+        median=pl.col(score).median(),
     )
     return grouped.drop("group").to_dicts()
 
@@ -69,11 +74,10 @@ def agreements(scored: pl.DataFrame) -> list[Row]:
 
 
 def ends(scored: pl.DataFrame, score: str) -> dict[str, list[Row]]:
-    """The ENDS rows with the highest score and those with the lowest: id, instruction, output (begun), source, score."""
-    known = scored.filter(pl.col(score).is_not_null())
-    columns = ["id", pl.col("instruction", "output").str.head(EXCERPT), "source", pl.col(score).alias("score")]
+    """The ENDS rows with the highest score and those with the lowest: id, score."""
+    known = scored.filter(pl.col(score).is_not_null()).select("id", score=score)
     return {
-        name: known.sort(score, "id", descending=[descending, False]).head(ENDS).select(columns).to_dicts()
+        name: known.sort("score", "id", descending=[descending, False]).head(ENDS).to_dicts()
         for name, descending in (("highest", True), ("lowest", False))
     }
 

@@ -2,9 +2,9 @@ import json
 
 from kun.params import Params
 from kun.project import Project
-from kun.release.labels import CHINESE
-from kun.release.report import report
-from kun.release.work import COLUMNS, model_work, work_text
+from kun.report.chinese import CHINESE
+from kun.report.report import report
+from kun.report.work import COLUMNS, model_work, work_text
 from kun.tables.shards import write_json
 from kun.work.telemetry import Work
 from tests.release.conftest import EVIL
@@ -27,12 +27,13 @@ def test_rows_come_in_the_order_of_the_pipeline(project: Project) -> None:
 def test_every_figure_of_the_table_is_told(project: Project) -> None:
     assert set(COLUMNS) <= set(WORK.metrics("label"))
     write_json(project.work("label"), {"stage": "label"})
-    assert set(model_work(project)[0].values()) == {"label", "–", ""}, "of another version"
+    (row,) = model_work(project)
+    assert {row[name] for name in ("stage", *COLUMNS, "where")} == {"label", "–", ""}, "of another version"
 
 
 def test_the_page_has_the_table_in_both_languages(project: Project, params: Params) -> None:
     report(project, params)
-    page = project.root / "reports" / "report.zh-CN.html"
+    page = project.root / "reports" / "index.zh-CN.html"
     assert CHINESE["work"] not in page.read_text(encoding="utf-8"), "no model has worked"
     write_json(project.work("label"), WORK.metrics("label") | {"device": EVIL})
     report(project, params)
@@ -42,7 +43,7 @@ def test_the_page_has_the_table_in_both_languages(project: Project, params: Para
 
 def test_a_run_from_scratch_leaves_the_page_as_it_was(project: Project, params: Params) -> None:
     """What the rows cost stays true; only the file says how many this run found."""
-    page = project.root / "reports" / "report.html"
+    page = project.root / "reports" / "index.html"
     write_json(project.work("label"), WORK.metrics("label"))
     report(project, params)
     first = page.read_bytes()

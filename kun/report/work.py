@@ -30,15 +30,25 @@ COLUMNS = (
 
 
 def model_work(project: Project) -> list[dict[str, Any]]:
-    """One row a file, in the order of the pipeline: `stage`, the COLUMNS as text, and `where` it was computed."""
+    """One row a file, in the order of the pipeline: `stage`, the COLUMNS as text, `where` it was computed, the `figures`."""
     found = []
     for path in sorted(
         (project.root / "reports" / "work").glob("*.json"), key=lambda path: (_place(path.stem), path.stem)
     ):
         figures = read_json(path) or {}
         where = ", ".join(str(figures[name]) for name in ("device", "dtype", "attention") if figures.get(name))
-        found.append({"stage": path.stem, **{name: _told(name, figures.get(name)) for name in COLUMNS}, "where": where})
+        told = {name: _told(name, figures.get(name)) for name in COLUMNS}
+        found.append({"stage": path.stem, **told, "where": where, "figures": figures})
     return found
+
+
+def spent(found: list[dict[str, Any]]) -> dict[str, str]:
+    """Seconds, device_hours and cost of all stages together, as text."""
+    told = {}
+    for name in ("seconds", "device_hours", "cost"):
+        known = [row["figures"].get(name) for row in found]
+        told[name] = number(round(sum(one for one in known if isinstance(one, int | float)), 4))
+    return told
 
 
 def work_text(found: list[dict[str, Any]]) -> str:
