@@ -86,7 +86,8 @@ CHECKED: dict[str, str] = {
 }
 """Dataset -> the stage that makes it."""
 
-NO_STAGES = ("explain", "why", "plan", "doctor", "summary", "glan/propose", "dynosaur/grow")
+NO_STAGES = ("init", "upgrade", "explain", "why", "plan", "doctor", "summary", "fetch", "publish")
+NO_STAGES += ("glan/propose", "dynosaur/grow")
 MODEL_STAGES = ("perplexity", "corpus", "train", "evaluate", "label", "judge", "polish", "losses", "select")
 MODEL_STAGES += ("dynosaur/proposals", "dynosaur/replay", "experience/choose", "experience/train")
 MODEL_STAGES += tuple(f"glan/{stage}" for stage in ("lists", "subjects", "syllabi", "sessions", "questions", "answers"))
@@ -116,7 +117,8 @@ LAYERS = (
     ("select", "mix"),
     ("release",),
     ("train", "reflection", "glan", "dynosaur"),
-    ("forecast", "doctor", "explain"),
+    ("start",),
+    ("forecast", "doctor", "explain", "sharing"),
     ("cli",),
     ("reference", "__main__"),
 )

@@ -20,7 +20,9 @@ from kun.project import Project
 from kun.tables.shards import write_text
 
 CODE = "code.yaml"
-HEADER = "# The installed kun, as stages see it. Written by `kun init` and `kun upgrade`, never by hand; belongs into git.\n"
+HEADER = (
+    "# The installed kun, as stages see it. Written by `kun init` and `kun upgrade`, never by hand; belongs into git.\n"
+)
 PACKAGE = Path(__file__).parents[1]
 
 

@@ -57,6 +57,7 @@ def create(folder: Path) -> int:
     except BaseException:
         for path in written:
             path.unlink(missing_ok=True)
+        shutil.rmtree(folder / ".dvc", ignore_errors=True)  # it was not there before
         raise
     return len(written)
 
