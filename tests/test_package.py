@@ -47,7 +47,16 @@ def wheel(source: Path) -> Path:
 
 def built(source: Path, kind: str) -> Path:
     """With the setuptools at hand: nothing is fetched."""
-    command = [sys.executable, "-m", "build", "--no-isolation", kind, "--outdir", str(source.parent / "dist"), str(source)]
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        kind,
+        "--outdir",
+        str(source.parent / "dist"),
+        str(source),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     (found,) = (source.parent / "dist").glob("*.whl" if kind == "--wheel" else "*.tar.gz")
@@ -85,7 +94,17 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False)
     (own,) = folder.glob("lib/python*/site-packages")
-    install = [sys.executable, "-m", "pip", "--python", str(folder / "bin/python"), "install", "-q", "--no-deps", "--no-index"]
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(folder / "bin/python"),
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-index",
+    ]
     subprocess.run([*install, str(wheel)], check=True)
     (own / "behind.pth").write_text(sysconfig.get_path("purelib") + "\n")  # .pth files over there are not read
     return folder
@@ -116,7 +135,11 @@ def test_a_project_from_the_wheel_runs(environment: Path, tiny_base: Path, tmp_p
     path = copy.root / "code.yaml"
     path.write_text(path.read_text().replace("\ncorpus: ", "\ncorpus: 0"))
     done = subprocess.run(
-        [str(environment / "bin/kun"), "ingest"], cwd=copy.root, env=copy.env | {"PYTHONPATH": ""}, capture_output=True, text=True
+        [str(environment / "bin/kun"), "ingest"],
+        cwd=copy.root,
+        env=copy.env | {"PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 2
     assert "run `kun upgrade`" in done.stderr

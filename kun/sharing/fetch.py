@@ -15,6 +15,8 @@ from kun.tables.shards import place_beside
 RELEASE = "data/release"
 HUB_NAME = r"[\w.-]+/[\w.-]+"
 CARD = "README.md"
+STORES = ("dvc_data", "dvc_objects", "botocore", "asyncssh", "aiohttp", "builtins")
+"""Packages whose errors tell of a store that cannot be read; `builtins`: OSError and its like."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,10 @@ def _from_project(source: str, target: Path, rev: str) -> None:
     except (DvcException, DvcConfigError, SCMError) as error:
         raise InputError(_why(where, error)) from None
     except Exception as error:  # of the store behind the remote: botocore, asyncssh, aiohttp have errors of their own
-        if type(error).__module__.split(".")[0] not in ("botocore", "asyncssh", "aiohttp", "builtins", "dvc_objects"):
+        if type(error).__module__.split(".")[0] not in STORES:
             raise
+        if str(error) == str([RELEASE]):
+            raise InputError(f"{where} has no {RELEASE}: nothing was released there, or not committed") from None
         raise InputError(_why(where, error)) from None
 
 

@@ -16,6 +16,8 @@ from kun.sharing.fit import licences, refusals, warnings
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
+UNANSWERED = ("httpx", "httpx2", "httpcore", "httpcore2")
+"""Packages under huggingface_hub whose errors tell that nobody answered."""
 OURS = r"data/train-\d+-of-\d+\.parquet|[\w-]+\.jsonl|dataset_info\.json|SHA256SUMS"
 """Files on the hub that an older release may have left: those that are no longer in it go with the commit."""
 
@@ -97,7 +99,7 @@ def send(planned: Plan, message: str = "") -> Sent:
     except (*refused, OSError) as error:
         raise InputError(_why(planned, error)) from None
     except Exception as error:
-        if type(error).__module__.split(".")[0] not in ("httpx", "httpcore"):  # what is not answered at all
+        if type(error).__module__.split(".")[0] not in UNANSWERED:  # what is not answered at all
             raise
         raise InputError(_why(planned, error)) from None
 

@@ -27,7 +27,6 @@ SECRETS = {
 HOME = r"(?:/home/|/Users/|[A-Z]:\\\\?Users\\\\?)[\w.-]+"
 """Of the machine that made the release; looked for where people write no texts: on the card and in the index."""
 EMAIL = tuple(form for form in FORMS if form.kind == "邮箱")
-TEXT_LINES = {".jsonl", ".json", ".md", ""}
 SHOWN = 20
 
 

@@ -46,7 +46,12 @@ def entry(formatting: str, **more: Any) -> dict[str, Any]:
 
 # As data/README.md of LLaMA-Factory documents the file and its data/parser.py reads it. Once `columns` or `tags` is there, a
 # key that it lacks has no default: the parser sets it to None. So alpaca must name all three columns, sharegpt all seven tags.
-WHOLE_TAGS = {"type": "object", "additionalProperties": False, "required": TAGS, "properties": dict.fromkeys(TAGS, NAME)}
+WHOLE_TAGS = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": TAGS,
+    "properties": dict.fromkeys(TAGS, NAME),
+}
 ALPACA = entry("alpaca")
 ALPACA["properties"]["columns"]["required"] = ["prompt", "query", "response"]
 SHAREGPT = entry("sharegpt", tags=WHOLE_TAGS)

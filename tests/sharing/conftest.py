@@ -1,5 +1,6 @@
 """Stores and a hub on loopback, and a released project that is under DVC."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -42,15 +43,31 @@ def hub() -> Iterator[Hub]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first released project stays, for the tests that follow."""
+    return tmp_path_factory.mktemp("released") / "project"
+
+
 @pytest.fixture
-def released(project: Project, params: Params, tmp_path: Path) -> Project:
+def released(project: Project, params: Params, kept: Path) -> Project:
     """A project with a release of three pairs that dvc.lock knows, committed to git."""
+    if not kept.exists():
+        put_under_dvc(project, params)
+        shutil.copytree(project.root, kept, symlinks=True)
+    shutil.rmtree(project.root)
+    shutil.copytree(kept, project.root, symlinks=True)
+    return project
+
+
+def put_under_dvc(project: Project, params: Params) -> None:
     root = project.root
     release(project, params)
-    write_json(project.check("selected"), {"dataset": "selected", "success": True, "expectations": [1]})
+    for gate in ("pairs", "selected"):
+        write_json(project.check(gate), {"dataset": gate, "success": True, "expectations": [1]})
     (root / "dvc.yaml").write_text(DVC_YAML, encoding="utf-8")
     (root / "params.yaml").write_text((Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8"))
-    copy = Copy(root, tmp_path / "scratch")
+    copy = Copy(root, root / ".kun")
     copy.must("git", "init", "-q", "-b", "main")
     copy.must("git", "config", "user.name", "test")
     copy.must("git", "config", "user.email", "test@example.org")
@@ -62,4 +79,3 @@ def released(project: Project, params: Params, tmp_path: Path) -> Project:
     subprocess.run([sys.executable, "-c", under_dvc], cwd=root, env=copy.env, check=True, capture_output=True)
     copy.must("git", "add", *(name for name in PROJECT_FILES if (root / name).exists()), "dvc.lock")
     copy.must("git", "commit", "-q", "-m", "A release")
-    return project

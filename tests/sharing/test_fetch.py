@@ -38,7 +38,11 @@ def test_a_release_folder_is_copied_and_checked(released: Project, tmp_path: Pat
 def test_a_damaged_release_is_refused_and_leaves_nothing(released: Project, tmp_path: Path, damage: str) -> None:
     bad = tmp_path / "bad"
     shutil.copytree(released.dataset("release"), bad)
-    told = {"changed": "alpaca.jsonl in", "missing": "names alpaca.jsonl, which is missing", "outside": "cannot be read"}
+    told = {
+        "changed": "alpaca.jsonl in",
+        "missing": "names alpaca.jsonl, which is missing",
+        "outside": "cannot be read",
+    }
     if damage == "changed":
         (bad / "alpaca.jsonl").unlink()
         (bad / "alpaca.jsonl").write_text("{}\n")
@@ -63,11 +67,20 @@ def test_a_release_without_checksums_says_so(released: Project, tmp_path: Path) 
     assert "nothing was checked" in result.stderr
 
 
-def test_a_project_by_revision(released: Project, tmp_path: Path) -> None:
-    """From git and DVC's cache, not from the working tree."""
-    copy = Copy(released.root, tmp_path / "scratch")
-    first = content(released.dataset("release"))
+def stored(released: Project, folder: Path) -> Copy:
+    """Its data in a store, its state under the tag v1."""
+    copy = Copy(released.root, folder / "scratch")
+    copy.must("dvc", "remote", "add", "-q", "-d", "storage", str(folder / "store"))
+    copy.must("dvc", "push", "-q")
+    copy.must("git", "commit", "-q", "-a", "-m", "Where the data lies")
     copy.must("git", "tag", "v1")
+    return copy
+
+
+def test_a_project_by_revision(released: Project, tmp_path: Path) -> None:
+    """From git and the store, not from the working tree."""
+    first = content(released.dataset("release"))
+    stored(released, tmp_path)
     card = released.dataset("release") / "README.md"
     card.unlink()
     card.write_text("# Another\n")
@@ -84,8 +97,7 @@ def test_dvc_alone_reads_it_too(released: Project, tmp_path: Path) -> None:
     """`dvc get`, and from Python, as docs/sharing.md shows."""
     import dvc.api
 
-    copy = Copy(released.root, tmp_path / "scratch")
-    copy.must("git", "tag", "v1")
+    copy = stored(released, tmp_path)
     files = content(released.dataset("release"))
     copy.must("dvc", "get", f"file://{released.root}", "data/release", "--rev", "v1", "-o", str(tmp_path / "got"))
     assert content(tmp_path / "got") == files

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from kun.cli import main
 from kun.project import Project
@@ -24,27 +24,41 @@ pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 NAME = "tea-house/kun-demo"
 
 
-def publish(project: Project, hub: Hub, *options: str, token: str = TOKEN) -> "subprocess.CompletedProcess[str]":
-    """As a user runs it: huggingface_hub reads the environment when it is imported."""
+def as_user(project: Project, hub: Hub, *options: str) -> "subprocess.CompletedProcess[str]":
+    """As a process of its own, all settings in its environment."""
     environment = os.environ | {
         "HF_ENDPOINT": hub.url,
         "HF_HUB_OFFLINE": "0",
         "HF_HUB_DISABLE_XET": "1",  # the transfer of git LFS, which this hub speaks
-        "HF_TOKEN": token,
+        "HF_TOKEN": TOKEN,
         "HF_HOME": str(project.root / ".hub"),
         "PYTHONPATH": f"{ROOT}{os.pathsep}{OFFLINE_GUARD}",
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "kun", "publish", NAME, *options],
-        cwd=project.root,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-m", "kun", "publish", NAME, *options]
+    done = subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True, check=False)
     assert TOKEN not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done
+
+
+@pytest.fixture
+def online(released: Project, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """The same settings for this process, which has read the others at its start; it runs in the project."""
+    from huggingface_hub import constants
+
+    monkeypatch.chdir(released.root)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(released.root / "no-token"))
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    return hub
+
+
+def publish(*options: str, token: str = TOKEN) -> Result:
+    result = CliRunner().invoke(main, ["publish", NAME, *options], env={"HF_TOKEN": token})
+    assert isinstance(result.exception, SystemExit | None), result.exception
+    assert not token or token not in result.output
+    return result
 
 
 def content(project: Project) -> dict[str, bytes]:
@@ -53,7 +67,7 @@ def content(project: Project) -> dict[str, bytes]:
 
 
 def test_a_dry_run_tells_everything_and_sends_nothing(released: Project, hub: Hub) -> None:
-    done = publish(released, hub)
+    done = as_user(released, hub)
     assert done.returncode == 0, done.stderr
     assert hub.datasets == {}
     for name, data in content(released).items():
@@ -65,8 +79,9 @@ def test_a_dry_run_tells_everything_and_sends_nothing(released: Project, hub: Hu
     assert done.stderr.endswith("dry run: nothing was sent; add --yes\n")
 
 
-def test_the_release_is_one_private_commit_and_a_second_run_changes_nothing(released: Project, hub: Hub) -> None:
-    done = publish(released, hub, "--yes", "--message", "The first tea")
+def test_the_release_is_one_private_commit_and_a_second_run_changes_nothing(released: Project, online: Hub) -> None:
+    hub = online
+    done = as_user(released, hub, "--yes", "--message", "The first tea")
     assert done.returncode == 0, done.stderr
     dataset = hub.datasets[NAME]
     assert dataset.private
@@ -74,60 +89,70 @@ def test_the_release_is_one_private_commit_and_a_second_run_changes_nothing(rele
     assert {name: data for name, data in dataset.files.items() if name != ".gitattributes"} == content(released)
     assert f"{hub.url}/datasets/{NAME}, commit {dataset.head}" in done.stderr
     sent = list(hub.uploads)
-    again = publish(released, hub, "--yes")
-    assert again.returncode == 0, again.stderr
+    again = publish("--yes")
+    assert again.exit_code == 0, again.stderr
     assert "nothing has changed" in again.stderr
     assert (len(dataset.commits), hub.uploads) == (2, sent)
 
 
-def test_after_an_error_nothing_is_seen_and_only_what_is_missing_is_sent(released: Project, hub: Hub) -> None:
-    hub.broken = 1
-    done = publish(released, hub, "--yes")
-    assert done.returncode == 2
-    assert done.stderr.count("\nkun:") + done.stderr.startswith("kun:") == 1
+def test_after_an_error_nothing_is_seen_and_only_what_is_missing_is_sent(released: Project, online: Hub) -> None:
+    online.broken = 1
+    done = publish("--yes")
+    assert done.exit_code == 2
+    assert done.stderr.count("kun:") == 1
     assert "refused" in done.stderr and "made up" in done.stderr
-    assert list(hub.datasets[NAME].files) == [".gitattributes"]
-    arrived = list(hub.uploads)
-    done = publish(released, hub, "--yes")
-    assert done.returncode == 0, done.stderr
+    assert list(online.datasets[NAME].files) == [".gitattributes"]
+    arrived = list(online.uploads)
+    done = publish("--yes")
+    assert done.exit_code == 0, done.stderr
     shards = {hashlib.sha256(data).hexdigest() for name, data in content(released).items() if name.endswith("parquet")}
-    assert set(hub.uploads) == shards
-    assert len(hub.uploads) == len(shards), "what had arrived was not sent again"
-    assert hub.uploads[: len(arrived)] == arrived
+    assert set(online.uploads) == shards
+    assert len(online.uploads) == len(shards), "what had arrived was not sent again"
+    assert online.uploads[: len(arrived)] == arrived
 
 
-def test_shards_of_an_older_release_go_with_the_commit(released: Project, hub: Hub) -> None:
-    hub.datasets[NAME] = Dataset(private=True)
-    hub.datasets[NAME].add({"data/train-00009-of-00010.parquet": b"old", "NOTES.md": b"of the owner"}, "older")
-    assert publish(released, hub, "--yes").returncode == 0
-    files = hub.datasets[NAME].files
+def test_shards_of_an_older_release_go_with_the_commit(released: Project, online: Hub) -> None:
+    online.datasets[NAME] = Dataset(private=True)
+    online.datasets[NAME].add({"data/train-00009-of-00010.parquet": b"old", "NOTES.md": b"of the owner"}, "older")
+    assert publish("--yes").exit_code == 0
+    files = online.datasets[NAME].files
     assert "data/train-00009-of-00010.parquet" not in files
     assert files["NOTES.md"] == b"of the owner"
 
 
-def test_a_public_dataset_is_made_and_changed_only_on_request(released: Project, hub: Hub) -> None:
-    hub.datasets[NAME] = Dataset(private=False)
-    hub.datasets[NAME].add({}, "open")
-    done = publish(released, hub, "--yes")
-    assert (done.returncode, len(hub.datasets[NAME].commits)) == (2, 1)
+def test_a_public_dataset_is_made_and_changed_only_on_request(released: Project, online: Hub) -> None:
+    online.datasets[NAME] = Dataset(private=False)
+    online.datasets[NAME].add({}, "open")
+    done = publish("--yes")
+    assert (done.exit_code, len(online.datasets[NAME].commits)) == (2, 1)
     assert "is public on the hub already: say --public" in done.stderr
-    del hub.datasets[NAME]
-    done = publish(released, hub, "--public", "--yes")
+    del online.datasets[NAME]
+    done = publish("--public", "--yes")
     assert "public: everybody can see and download it" in done.stdout
-    assert not hub.datasets[NAME].private
+    assert not online.datasets[NAME].private
 
 
 @pytest.mark.parametrize(
     ("token", "told"),
     [("hf_unknown", "the hub does not know the token"), (READER, "may not write to tea-house"), ("", "no token")],
 )
-def test_a_token_that_does_not_do(released: Project, hub: Hub, token: str, told: str) -> None:
+def test_a_token_that_does_not_do(released: Project, online: Hub, token: str, told: str) -> None:
     if token == "hf_unknown":
-        hub.datasets[NAME] = Dataset(private=True)
-        hub.datasets[NAME].add({}, "there")
-    done = publish(released, hub, "--yes", token=token)
-    assert done.returncode == 2
+        online.datasets[NAME] = Dataset(private=True)
+        online.datasets[NAME].add({}, "there")
+    done = publish("--yes", token=token)
+    assert done.exit_code == 2
     assert told in done.stderr
+
+
+def test_a_hub_that_is_not_there(released: Project, online: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    done = publish("--yes")
+    assert done.exit_code == 2
+    assert "the hub at http://127.0.0.1:9 refused" in done.stderr and "Connection refused" in done.stderr
+    monkeypatch.undo()
+    monkeypatch.chdir(released.root)
+    assert "offline" in publish("--yes").stderr.lower()
 
 
 # What must not leave: the checks alone, in this process

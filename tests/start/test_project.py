@@ -72,10 +72,10 @@ def test_stages_depend_on_the_code_by_hash_where_they_depended_on_its_folders(fi
     for name, stage in yaml.safe_load(text)["stages"].items():
         old, new = before[name].get("do", before[name]), stage.get("do", stage)
         folders = [dep for dep in old.get("deps", []) if dep.startswith("kun/")]
-        watched = [entry[CODE] for entry in new.get("params", []) if isinstance(entry, dict)]
+        watched = [part for entry in new.get("params", []) if isinstance(entry, dict) for part in entry[CODE]]
         assert new.get("deps", []) == [dep for dep in old.get("deps", []) if dep not in folders]
-        assert [f"kun/{part}" for part in sum(watched, [])] == [dep.removesuffix(".py") for dep in folders]
-        assert set(sum(watched, [])) <= known.keys()
+        assert [f"kun/{part}" for part in watched] == [dep.removesuffix(".py") for dep in folders]
+        assert set(watched) <= known.keys()
         kept = {key: value for key, value in new.items() if key not in ("deps", "params")}
         assert kept == {key: value for key, value in old.items() if key not in ("deps", "params")}
 
