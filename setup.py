@@ -13,11 +13,17 @@ SKELETON = runpy.run_path(str(Path(__file__).parent / "kun" / "start" / "skeleto
 
 
 class WithProject(build_py):
-    """build_py whose data files include those of a project; sdist and wheel both ask it."""
+    """build_py whose data files include those of a project: the wheel asks for the first list, the sdist for the second."""
 
     def _get_data_files(self) -> list[tuple[str, str, str, list[str]]]:
+        return [*super()._get_data_files(), self._project()]
+
+    def get_data_files_without_manifest(self) -> list[tuple[str, str, str, list[str]]]:
+        return [*super().get_data_files_without_manifest(), self._project()]
+
+    def _project(self) -> tuple[str, str, str, list[str]]:
         place = Path(self.build_lib, "kun", "start", SKELETON["CARRIED"])
-        return [*super()._get_data_files(), ("kun.start", ".", str(place), SKELETON["names"](Path()))]
+        return "kun.start", ".", str(place), SKELETON["names"](Path())
 
 
 setup(cmdclass={"build_py": WithProject})

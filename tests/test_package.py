@@ -127,9 +127,7 @@ def test_a_project_from_the_wheel_runs(environment: Path, tiny_base: Path, tmp_p
     copy.set_params({"model.base": str(tiny_base), "model.licence": "CC0-1.0"})
     assert not (copy.root / "kun").exists()
     first = run("dvc", "repro", "clean", folder=copy.root)
-    assert [line for line in first.splitlines() if line.startswith("Running stage")] == [
-        f"Running stage '{name}':" for name in ("ingest", "check@ingested", "base", "clean")
-    ] or "Running stage 'clean':" in first
+    assert "Running stage 'clean':" in first
     assert copy.counts("clean")["kept"] > 0
     assert "up to date" in run("dvc", "repro", "clean", folder=copy.root)
     path = copy.root / "code.yaml"
