@@ -101,13 +101,14 @@ def cherry(pairs: pl.DataFrame, asked: argparse.Namespace) -> None:
 
 
 def shuffled(pairs: pl.DataFrame, asked: argparse.Namespace) -> None:
-    """True pairs, and each answer under the next one's instruction."""
-    print(f"{'':<12}{'mean ifd_loss':>14}{'mean ifd_ppl':>14}{'above 1':>10}")
+    """True pairs, and each answer under the next one's instruction; both share the losses without instruction."""
     moved = {name: pl.concat([pairs[name][1:], pairs[name][:1]]) for name in ("instruction", "input")}
-    for name, rows in (("true", pairs), ("shuffled", pairs.with_columns(**moved))):
-        table = scored(rows, asked).table
-        above = (table["ifd_loss"] > 1).mean()
-        print(f"{name:<12}{table['ifd_loss'].mean():>14.3f}{table['ifd_ppl'].mean():>14.3f}{above:>10.1%}")
+    both = pl.concat([pairs, pairs.with_columns(pl.format("{}-shuffled", "id").alias("id"), **moved)])
+    table = scored(both, asked).table
+    print(f"{'':<12}{'mean ifd_loss':>14}{'mean ifd_ppl':>14}{'above 1':>10}")
+    for name, part in (("true", table.head(pairs.height)), ("shuffled", table.tail(pairs.height))):
+        above = (part["ifd_loss"] > 1).mean()
+        print(f"{name:<12}{part['ifd_loss'].mean():>14.3f}{part['ifd_ppl'].mean():>14.3f}{above:>10.1%}")
 
 
 def mixed(pairs: pl.DataFrame, asked: argparse.Namespace) -> None:

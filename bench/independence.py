@@ -5,6 +5,7 @@ Each way has a scratch of its own and runs as `kun label` does; the table says h
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -21,8 +22,10 @@ from kun.schemas import CLEAN
 from kun.tables.shards import read_dataset, write_dataset
 
 HOME = Path(".bench/independence")
-LAUNCH = ("accelerate", "launch", "--cpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no",
+LAUNCH = ("accelerate", "launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no",
           "--dynamo_backend", "no", "--main_process_port", "0", "-m", "kun")  # fmt: skip
+CPU = {"ACCELERATE_USE_CPU": "true", "GLOO_SOCKET_IFNAME": "lo", "HF_HUB_OFFLINE": "1"}
+"""With `--cpu` accelerate would start one process, or ask for MPI."""
 ALONE = (sys.executable, "-m", "kun")
 
 
@@ -34,13 +37,14 @@ class Way:
     max_rows: int
     shuffled: bool = False
     command: tuple[str, ...] = ALONE
+    processes: int = 1
 
 
 WAYS = (
     Way("48 rows a batch", 48),
     Way("7 rows a batch", 7),
     Way("48 rows, another order", 48, shuffled=True),
-    Way("2 processes, 24 rows", 24, command=LAUNCH),
+    Way("2 processes, 24 rows", 24, command=LAUNCH, processes=2),
 )
 
 
@@ -58,9 +62,11 @@ def labelled(way: Way, texts: pl.DataFrame, new: int) -> tuple[pl.DataFrame, flo
         link.parent.mkdir(exist_ok=True)
         if not link.exists():
             link.symlink_to(place.resolve())
-    environment = os.environ | {"KUN_SCRATCH": str(scratch), "HF_HUB_OFFLINE": "1"}
+    environment = os.environ | CPU | {"KUN_SCRATCH": str(scratch)}
     start = time.perf_counter()
     subprocess.run([*way.command, "label"], cwd=project.root, env=environment, check=True)
+    told = json.loads((project.root / "reports/work/label.json").read_text())
+    assert told["processes"] == way.processes, f"{way.name}: {told['processes']} processes worked"
     return read_dataset(project.dataset("labelled")).select("id", "instruction"), time.perf_counter() - start
 
 

@@ -80,7 +80,7 @@ def pin_base(project: Project, params: Model) -> Base:
         folder, version, licence = Path(params.base), "", params.licence or _card_licence(Path(params.base))
         hashes = _hash_files(folder)
     else:
-        folder, version = _snapshot(params.base, params.revision, key)
+        folder, version = snapshot(params.base, params.revision, key)
         licence = _card_licence(folder)
         hashes = _hash_files(folder)
     if "text_config" in json.loads((folder / "config.json").read_text(encoding="utf-8")):
@@ -110,7 +110,7 @@ def locate(project: Project, base: Base) -> Path:
             raise ModelError(f"{key}: {base.name} is gone; put it back or change {key} and run `kun base`")
         return Path(base.name)
     if base.kind == "hub":
-        return _snapshot(base.name, base.revision, key)[0]
+        return snapshot(base.name, base.revision, key)[0]
     ((_, sha256),) = base.sha256.items()
     with _alone(project):
         folder = _conversion_folder(project, sha256)
@@ -254,7 +254,8 @@ def _parse_once() -> Callable[[str], Any]:
     return gguf.GGUFReader
 
 
-def _snapshot(name: str, revision: str, key: str) -> tuple[Path, str]:
+def snapshot(name: str, revision: str, key: str) -> tuple[Path, str]:
+    """Folder and commit of a hub id, fetched when missing; ModelError in one line. `key` is the parameter that names it."""
     import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 

@@ -523,6 +523,7 @@ def test_what_is_imported_is_declared() -> None:
         "great_expectations": "great-expectations",
         "fasttext": "fasttext-predict",
         "sklearn": "scikit-learn",
+        "sentence_transformers": "sentence-transformers",
     }
     roots = {found.module.split(".")[0] for found in imports()} - set(sys.stdlib_module_names) - {"kun"}
     assert {spelled.get(root, root) for root in roots} - declared() <= {

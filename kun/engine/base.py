@@ -128,12 +128,19 @@ class Scorer(Protocol):
         first token is the context and has no loss itself.
         """
 
+
+class Embedder(Protocol):
+    """Turns texts into vectors."""
+
     def embeddings(self, texts: Sequence[str]) -> Sequence[list[float] | Failure]:
-        """Mean of the last hidden states over each text's tokens, `[len(texts)][hidden]`, neither centred nor scaled."""
+        """A vector for each text, `[len(texts)][dimensions]`, neither centred nor scaled.
 
-
-class Model(Generator, Scorer, Protocol):
-    """A backend that can do both."""
+        A causal model gives the mean of the last hidden states over the text's tokens.
+        """
 
     def gauge(self) -> Gauge:
         """Where it computes, and what it has used so far."""
+
+
+class Model(Generator, Scorer, Embedder, Protocol):
+    """A backend that can do all three."""

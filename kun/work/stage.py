@@ -6,12 +6,13 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from kun.engine.base import Failure, Gauge, Model, Sampling, Span, Tokens
+from kun.engine.base import Embedder, Failure, Model, Sampling, Span, Tokens
 from kun.engine.schema import check_schema
 from kun.params import Engine
 from kun.project import Project
 from kun.tables.shards import write_json
 from kun.work.batches import Row
+from kun.work.encoders import encoder_identity, load_encoder
 from kun.work.engines import Counted, identity, load_engine, model_name, stage_tokens, with_batches
 from kun.work.pilot import Pilot
 from kun.work.run import Task, run_task
@@ -46,6 +47,7 @@ class ModelStage:
         self.failures = failure_frame([])
         """Of the last call: `reason` and `value` for each row, null where there is a result."""
         self._model: Model | None = None
+        self._encoder: Embedder | None = None
         self._work = Work()
 
     def generate(self, prompts: Sequence[str], sampling: Sampling) -> pl.DataFrame | None:
@@ -92,10 +94,10 @@ class ModelStage:
         return self._run({"call": "span_losses"}, LOSSES, compute, [list(span) for span in spans], costs)
 
     def embeddings(self, texts: Sequence[str]) -> pl.DataFrame | None:
-        """Rows (embedding: mean of the hidden states over the text's tokens)."""
+        """Rows (embedding: mean of the hidden states over the text's tokens, or what `engine.embedder` makes of the text)."""
 
         def compute(batch: Sequence[Any]) -> list[Row]:
-            return _rows(self.model().embeddings(batch), lambda vector: {"embedding": vector})
+            return _rows(self.embedder().embeddings(batch), lambda vector: {"embedding": vector})
 
         return self._run({"call": "embeddings"}, EMBEDDING, compute, texts, [n + 1 for n in self.tokens.count(texts)])
 
@@ -104,6 +106,14 @@ class ModelStage:
         if self._model is None:
             self._model = load_engine(self._project, self._engine, self._adapter, self._tokenizer, self.name)
         return self._model
+
+    def embedder(self) -> Embedder:
+        """What `engine.embedder` names, loaded; the model itself when it names nothing."""
+        if not self._engine.embedder:
+            return self.model()
+        if self._encoder is None:
+            self._encoder = load_encoder(self._engine)
+        return self._encoder
 
     @property
     def model_name(self) -> str:
@@ -119,18 +129,19 @@ class ModelStage:
         costs: list[int],
         tokens: list[int] | None = None,
     ) -> pl.DataFrame | None:
+        encoded = settings["call"] == "embeddings" and self._engine.embedder
+        asked = self.embedder if encoded else self.model
+
         def load() -> Any:
-            self.model()
+            asked()
             return compute
 
-        own = {"version": VERSION} | identity(self._project, self._engine, self._adapter)
-        task = Task(self.name, own | settings, schema, load, self._gauge, self._tell, self._pilot)
+        own = encoder_identity(self._engine) if encoded else identity(self._project, self._engine, self._adapter)
+        key = {"version": VERSION} | own | settings
+        task = Task(self.name, key, schema, load, lambda: asked().gauge(), self._tell, self._pilot)
         results = run_task(task, payloads, costs, self._project.scratch, with_batches(self._engine), tokens)
         self.failures = failure_frame([task.failures.get(content_key(payload)) for payload in payloads])
         return results
-
-    def _gauge(self) -> Gauge:
-        return self.model().gauge()
 
     def _tell(self, work: Work) -> None:
         """Write reports/work/<name>.json anew, with this call and the stage's earlier ones."""
