@@ -522,6 +522,7 @@ def test_what_is_imported_is_declared() -> None:
         "yaml": "pyyaml",
         "great_expectations": "great-expectations",
         "fasttext": "fasttext-predict",
+        "ruamel": "ruamel-yaml",
         "sklearn": "scikit-learn",
         "sentence_transformers": "sentence-transformers",
     }

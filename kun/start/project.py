@@ -1,6 +1,7 @@
 """`kun init` and `kun upgrade`: the files of a project, from the installed package."""
 
 import hashlib
+import logging
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -120,6 +121,7 @@ def _version_control(folder: Path, config: str) -> None:
     """`git init` unless the folder is in a repository already, then `dvc init` with our settings."""
     from dvc.repo import Repo
 
+    logging.getLogger("dvc").setLevel(logging.WARNING)  # what comes next is told by `kun init`
     has_git = shutil.which("git") is not None
     inside = has_git and _git(folder, "rev-parse", "--show-toplevel")
     if has_git and not inside:
