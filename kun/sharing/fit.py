@@ -63,7 +63,7 @@ def _unsound(folder: Path) -> str:
     try:
         checked = check_sums(folder)
     except InputError as error:
-        return f"{error}; run `dvc checkout` or `dvc repro -f release`"
+        return f"{error}; run `dvc checkout {folder}` or `dvc repro -f release`"
     return "" if checked else f"{folder} has no {SUMS}: run `dvc repro -f release`"
 
 

@@ -1,7 +1,8 @@
 """Two people and one store: the path of docs/sharing.md, with the whole pipeline and a tiny model.
 
-clone -> pull from S3 -> nothing to run -> another threshold as an experiment -> compare -> apply, commit, push -> the first
-clone pulls the result, and has nothing to run either.
+clone -> pull from S3 -> nothing to run -> another threshold as an experiment -> compare -> commit, push -> the first
+clone pulls the result, and has nothing to run either. Targets are named: the pipelines beside the main line have never run here, and DVC calls their
+outputs missing.
 """
 
 import re
@@ -59,7 +60,7 @@ def test_a_colleague_moves_a_threshold_and_the_first_one_gets_the_result(
     # The colleague: clone, pull, nothing to run
     other = clone(server, tmp_path / "colleague", first)
     keep_secret(other, s3)
-    assert re.search(r"\d+ files fetched", other.must("dvc", "pull"))
+    assert re.search(r"\d+ files fetched", other.must("dvc", "pull", "dvc.yaml"))
     told = other.must("dvc", "repro")
     assert ran(told) == [] and "up to date" in told
 
@@ -67,20 +68,19 @@ def test_a_colleague_moves_a_threshold_and_the_first_one_gets_the_result(
     pairs = read_dataset(other.project.dataset("pairs"))
     threshold = round(float(pairs["p_good"].median()), 6)  # type: ignore[arg-type]
     stages = ran(other.must("dvc", "exp", "run", "-n", "stricter", "-S", f"judge.threshold={threshold}"))
-    assert stages[0] == "pairs" and {"select", "release", "report"} <= set(stages)
+    assert stages[0] == "pairs" and {"select", "release", "report"} <= set(stages), stages
     assert not {"label", "judge", "polish"} & set(stages), "no model works for a threshold"
     kept = read_dataset(other.project.dataset("selected"))
     assert 0 < kept.height < pairs.height
     if "diff" in other.must("kun", "--help").split():
         assert str(pairs.height - kept.height) in compare(other)
-    other.must("dvc", "exp", "apply", "stricter")
     other.must("dvc", "push")
     other.commit()
     other.must("git", "push", "-q", "origin", "main")
 
     # The first pulls it
     first.must("git", "pull", "-q", "origin", "main")
-    assert re.search(r"\d+ files fetched", first.must("dvc", "pull"))
+    assert re.search(r"\d+ files fetched", first.must("dvc", "pull", "dvc.yaml"))
     assert read_dataset(first.project.dataset("selected")).equals(kept)
     told = first.must("dvc", "repro")
     assert ran(told) == [] and "up to date" in told
