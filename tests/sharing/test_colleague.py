@@ -1,8 +1,8 @@
 """Two people and one store: the path of docs/sharing.md, with the whole pipeline and a tiny model.
 
-clone -> pull from S3 -> nothing to run -> another threshold as an experiment -> compare -> commit, push -> the first
-clone pulls the result, and has nothing to run either. Targets are named: the pipelines beside the main line have never run here, and DVC calls their
-outputs missing.
+clone -> pull from S3 -> nothing to run -> another threshold as an experiment -> compare -> commit, push -> the first clone
+pulls the result, and has nothing to run either. Targets are named: the pipelines beside the main line have never run here,
+and DVC calls their outputs missing.
 """
 
 import re
