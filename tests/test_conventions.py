@@ -87,6 +87,8 @@ CHECKED: dict[str, str] = {
 """Dataset -> the stage that makes it."""
 
 NO_STAGES = (
+    "init",
+    "upgrade",
     "explain",
     "why",
     "review",
@@ -97,6 +99,8 @@ NO_STAGES = (
     "plan",
     "doctor",
     "summary",
+    "fetch",
+    "publish",
     "glan/propose",
     "dynosaur/grow",
 )
@@ -130,7 +134,8 @@ LAYERS = (
     ("release",),
     ("report",),
     ("train", "reflection", "glan", "dynosaur"),
-    ("forecast", "doctor", "explain"),
+    ("start",),
+    ("forecast", "doctor", "explain", "sharing"),
     ("whatif", "compare"),
     ("review",),
     ("cli",),
@@ -539,6 +544,7 @@ def test_what_is_imported_is_declared() -> None:
         "yaml": "pyyaml",
         "great_expectations": "great-expectations",
         "fasttext": "fasttext-predict",
+        "ruamel": "ruamel-yaml",
         "sklearn": "scikit-learn",
         "vl_convert": "vl-convert-python",
         "sentence_transformers": "sentence-transformers",

@@ -17,7 +17,7 @@ from kun.tables.shards import read_dataset
 Facts = dict[str, Any]
 
 ADAPTERS = ("label", "chat")
-DECIDING = ("params.yaml", "dvc.yaml", "expectations", "kun")
+DECIDING = ("params.yaml", "dvc.yaml", "expectations", "kun", "code.yaml")
 """What decides the data, beside the data itself."""
 CLOCK = {"s", "ms", "second", "seconds", "time", "timestamp", "date", "wall", "elapsed", "duration"}
 """Words in the names of facts that differ from run to run; a page must not."""
