@@ -13,6 +13,7 @@ PATTERNS = (
     "dvc.yaml",
     ".gitignore",
     ".dvcignore",
+    ".gitattributes",
     ".dvc/config",
     "expectations/**/*.json",
     "pipelines/*/dvc.yaml",
@@ -24,6 +25,7 @@ PATTERNS = (
     "data/datasets/**/*",
     "data/glan/*.yaml",
     "data/glan/votes.csv",
+    "data/votes/README.md",
     "models/kenlm/*",
 )
 
