@@ -7,7 +7,9 @@ PIP := $(BIN)/pip install -q --disable-pip-version-check --no-compile
 PEERS := $(basename $(notdir $(wildcard bench/peers/environments/*.txt)))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test check env bench-peers clean help
+ASROOT := $(if $(filter 0,$(shell id -u)),,sudo)
+
+.PHONY: run test check env browser bench-peers clean help
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -32,6 +34,10 @@ $(VENV)/.done: pyproject.toml
 	$(PIP) -e ".[demo,dev]"
 	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
+
+browser:  ## chromium for the tests of pages (Debian, Ubuntu), with fonts for Chinese; without it they are skipped
+	@command -v chromium > /dev/null || { $(ASROOT) apt-get update -q && \
+		$(ASROOT) apt-get install -q -y --no-install-recommends chromium fonts-noto-cjk; }
 
 bench-peers: $(PEERS:%=.bench/%/.done)  ## an environment for each library that bench/ compares with
 

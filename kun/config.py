@@ -15,13 +15,23 @@ from kun.params import Params
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
     """Read and validate the whole file; raises ConfigError for a missing file, unknown or missing key, or bad value."""
+    return build_params(read_tree(path))
+
+
+def read_tree(path: Path = Path("params.yaml")) -> Any:
+    """What the file holds, not validated; ConfigError when it is missing or no YAML."""
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path} not found; run kun in the folder that holds params.yaml and dvc.yaml") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    return _build(Params, raw, "")
+
+
+def build_params(tree: Any) -> Params:
+    """Validate what params.yaml holds; ConfigError for an unknown or missing key, or a bad value."""
+    params: Params = _build(Params, tree, "")
+    return params
 
 
 def _build(kind: Any, raw: Any, where: str) -> Any:

@@ -115,6 +115,7 @@ SELECTED: Schema = PAIR | {
     "rifd_loss": pl.Float64,
     "rifd_ppl": pl.Float64,
     "ira": pl.Float64,
+    "edited_by": pl.String,  # reviewer whose edit this is, "" without one; scores are of the texts before it
 }
 """data/selected and the sets of data/arms, rows in the order of data/mixed."""
 

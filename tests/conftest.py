@@ -10,6 +10,7 @@ from filelock import FileLock
 from hypothesis import settings
 
 from kun.work import progress
+from tests.browser import browser  # noqa: F401  a fixture for all tests
 from tests.copies import OFFLINE, PROXIES, Copy, copied, copy_project
 
 

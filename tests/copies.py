@@ -175,7 +175,7 @@ def _source_files() -> list[str]:
         ".gitignore",
         ".dvc/config",
     )
-    inputs = ("data/raw/", "data/seed/", "data/eval/", "data/unsafe/", "data/datasets/", "models/kenlm/")
+    inputs = ("data/raw/", "data/seed/", "data/eval/", "data/unsafe/", "data/datasets/", "data/votes/", "models/kenlm/")
     return [name for name in listed if name.startswith((*settings, *inputs)) and (ROOT / name).is_file()]
 
 

@@ -86,8 +86,24 @@ CHECKED: dict[str, str] = {
 }
 """Dataset -> the stage that makes it."""
 
-NO_STAGES = ("init", "upgrade", "explain", "why", "plan", "doctor", "summary", "fetch", "publish")
-NO_STAGES += ("glan/propose", "dynosaur/grow")
+NO_STAGES = (
+    "init",
+    "upgrade",
+    "explain",
+    "why",
+    "review",
+    "votes",
+    "what-if",
+    "diff",
+    "compare",
+    "plan",
+    "doctor",
+    "summary",
+    "fetch",
+    "publish",
+    "glan/propose",
+    "dynosaur/grow",
+)
 MODEL_STAGES = ("perplexity", "corpus", "train", "evaluate", "label", "judge", "polish", "losses", "select")
 MODEL_STAGES += ("dynosaur/proposals", "dynosaur/replay", "experience/choose", "experience/train")
 MODEL_STAGES += tuple(f"glan/{stage}" for stage in ("lists", "subjects", "syllabi", "sessions", "questions", "answers"))
@@ -112,13 +128,16 @@ LAYERS = (
     ("engine",),
     ("models",),
     ("work",),
-    ("corpus",),
+    ("corpus", "votes"),
     ("backtranslate", "gate"),
     ("select", "mix"),
     ("release",),
+    ("report",),
     ("train", "reflection", "glan", "dynosaur"),
     ("start",),
     ("forecast", "doctor", "explain", "sharing"),
+    ("whatif", "compare"),
+    ("review",),
     ("cli",),
     ("reference", "__main__"),
 )
@@ -141,6 +160,9 @@ SHARED_NAMES = {
     "kun.select.losses": {"pair_losses", "scorer", "REASONS"},
     "kun.train.sft": {"encoded", "learn"},
     "kun.select.scores": None,
+    "kun.release.facts": None,
+    "kun.release.files": None,
+    "kun.release.funnel": None,
     "kun.backtranslate.label": {"label_prompt"},
     "kun.backtranslate.judge": {"judge_prompt", "verdict_margins", "verdict_scores", "GOOD", "BAD"},
     "kun.backtranslate.polish": {"polish_prompt"},
@@ -478,7 +500,7 @@ def test_the_command_reference_is_up_to_date() -> None:
 
 
 def test_the_command_reference_has_every_verb() -> None:
-    listed = [words.replace(" ", "/") for words in re.findall(r"^## kun (\w+(?: \w+)?)$", reference(), re.MULTILINE)]
+    listed = [words.replace(" ", "/") for words in re.findall(r"^## kun ([\w-]+(?: \w+)?)$", reference(), re.MULTILINE)]
     assert [name for name in listed if name not in PIPELINES] == VERBS
 
 
@@ -524,6 +546,7 @@ def test_what_is_imported_is_declared() -> None:
         "fasttext": "fasttext-predict",
         "ruamel": "ruamel-yaml",
         "sklearn": "scikit-learn",
+        "vl_convert": "vl-convert-python",
         "sentence_transformers": "sentence-transformers",
     }
     roots = {found.module.split(".")[0] for found in imports()} - set(sys.stdlib_module_names) - {"kun"}
@@ -551,7 +574,7 @@ def test_imports_go_downwards(file: str) -> None:
 def test_stages_do_not_import_each_other() -> None:
     """Neither across folders nor inside one, but for the shared names."""
     modules = set(stage_modules().values()) - {"kun.gate"}
-    folders = {"corpus", "backtranslate", "select", "train", "release", "gate", *PIPELINES}
+    folders = {"corpus", "backtranslate", "select", "train", "release", "report", "gate", *PIPELINES}
     for found in imports():
         own = found.file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         other = found.module

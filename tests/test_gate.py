@@ -133,7 +133,7 @@ ROWS |= {
     | {"subjects": 1, "questions": 8, "pairs": 8, "thin": False},
 }
 ROWS["mixed"] = ROWS["pairs"]
-ROWS["selected"] = ROWS["pairs"] | {"rank": range(1, 9)} | SCORES
+ROWS["selected"] = ROWS["pairs"] | {"rank": range(1, 9)} | SCORES | {"edited_by": ""}
 
 
 def suite_of(dataset: str) -> dict[str, Any]:
@@ -305,6 +305,7 @@ BROKEN_ROWS = [
     ("selected", {"rank": 0}, "rank_from_one"),
     ("selected", {"rank": 1}, "rank_unique"),
     ("selected", {"rank": None}, "rank_not_null"),
+    ("selected", {"edited_by": None}, "edited_by_not_null"),
     ("selected", {"ifd_ppl": float("inf")}, "ifd_ppl_in_range"),
     ("selected", {"ira": float("nan")}, "ira_in_range"),
     ("reflection/instructions", {"status": "maybe"}, "status_known"),

@@ -149,7 +149,7 @@ def test_the_release_has_all_formats_with_the_same_rows(finished: Copy) -> None:
 
 
 def test_the_report_is_complete_and_offline(finished: Copy) -> None:
-    for name in ("report.html", "report.zh-CN.html"):
+    for name in ("index.html", "index.zh-CN.html"):
         page = (finished.root / "reports" / name).read_text(encoding="utf-8")
         assert not re.search(r"(?:src|href)=[\"']?https?://", page)
         assert "decontaminate" in page or "去污染" in page
@@ -249,7 +249,7 @@ def test_a_changed_prompt_computes_its_rows_anew_and_no_others(copy: Copy) -> No
 def test_an_experiment_runs_in_the_workspace(copy: Copy) -> None:
     before = {stage: segments(copy, stage) for stage in WORDS}
     pairs = read_dataset(copy.project.dataset("pairs"))
-    told = copy.must("dvc", "exp", "run", "-S", "pairs.min_chars=25")
+    told = copy.must("dvc", "exp", "run", "-n", "longer", "-S", "pairs.min_chars=25")
     assert in_order(stages_run(told)) == [
         "pairs",
         "check@pairs",
@@ -271,6 +271,11 @@ def test_an_experiment_runs_in_the_workspace(copy: Copy) -> None:
     assert len(shown) == 2
     assert "pairs.min_chars=25" not in json.dumps(shown[0]["name"])
     assert shown[1]["experiments"], "the experiment is recorded"
+    found = json.loads(copy.must("kun", "diff", "main", "longer", "--json"))
+    assert (found["rows"]["before"], found["rows"]["after"]) == (pairs.height, kept.height)
+    assert {"name": "pairs.min_chars", "before": 20, "after": 25} in found["params"]
+    arms = json.loads(copy.must("kun", "compare", "main", "longer", "--json"))["arms"]
+    assert [arm["params"] for arm in arms] == [{"pairs.min_chars": 20}, {"pairs.min_chars": 25}]
 
 
 # The repository itself

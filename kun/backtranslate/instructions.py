@@ -1,6 +1,7 @@
 """Step 3 of Kun: rules on the generated instructions."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Container
 from typing import Any
 
 import polars as pl
@@ -11,9 +12,23 @@ from kun.corpus.evals import EvalGrams
 from kun.corpus.neardup import without_near_duplicates
 from kun.params import Instructions
 from kun.project import Project
+from kun.schemas import Schema
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.rules import Rule, absent, split_by_rules
 from kun.tables.shards import read_dataset
+
+FEATURES: Schema = {
+    "found_marker": pl.String,
+    "found_dangling": pl.String,
+    "found_keyword": pl.String,
+    "found_mode": pl.String,
+    "found_repeat": pl.String,
+    "found_eval": pl.String,
+    "common": pl.Int64,  # characters of the longest substring that instruction and text share
+    "length": pl.Int64,
+}
+"""What the rules look at beside the columns of the tables."""
+Make = Callable[[], list[Any]]
 
 
 def instructions(project: Project, params: Instructions, evals: EvalGrams) -> dict[str, Any]:
@@ -31,18 +46,26 @@ def instructions(project: Project, params: Instructions, evals: EvalGrams) -> di
 
 def with_features(rows: pl.DataFrame, evals: EvalGrams) -> pl.DataFrame:
     """Trim the instruction and add what the rules look at; no other field changes."""
-    rows = rows.with_columns(pl.col("instruction").map_elements(str.strip, return_dtype=pl.String))
-    pairs = list(rows.select("instruction", "text").iter_rows())
-    return rows.with_columns(
-        found_marker=_found(rows, lambda text: phrases.found(phrases.TEMPLATE_MARKERS, text)),
-        found_dangling=_found(rows, lambda text: phrases.found(phrases.DANGLING, text)),
-        found_keyword=_found(rows, lambda text: phrases.found(phrases.KEYWORDS, text)),
-        found_mode=_found(rows, lambda text: phrases.found(phrases.OTHER_MODES, text)),
-        found_repeat=_found(rows, lambda text: repeated_unit(text, 3)),
-        found_eval=_found(rows, lambda text: evals.quote(text) or ""),
-        common=pl.Series([longest_common(i, t or "") for i, t in pairs], dtype=pl.Int64),
-        length=pl.col("instruction").str.len_chars(),
-    )
+    return features(rows.with_columns(pl.col("instruction").map_elements(str.strip, return_dtype=pl.String)), evals)
+
+
+def features(rows: pl.DataFrame, evals: EvalGrams, wanted: Container[str] = FEATURES) -> pl.DataFrame:
+    """Add what the rules look at to trimmed rows with their `text`: all of FEATURES, or only those that are wanted."""
+
+    def found(pattern: re.Pattern[str]) -> Make:
+        return lambda: [phrases.found(pattern, text) for text in rows["instruction"]]
+
+    make: dict[str, Make] = {
+        "found_marker": found(phrases.TEMPLATE_MARKERS),
+        "found_dangling": found(phrases.DANGLING),
+        "found_keyword": found(phrases.KEYWORDS),
+        "found_mode": found(phrases.OTHER_MODES),
+        "found_repeat": lambda: [repeated_unit(text, 3) for text in rows["instruction"]],
+        "found_eval": lambda: [evals.quote(text) or "" for text in rows["instruction"]],
+        "common": lambda: [longest_common(i, t or "") for i, t in rows.select("instruction", "text").iter_rows()],
+        "length": lambda: rows["instruction"].str.len_chars().to_list(),
+    }
+    return rows.with_columns(pl.Series(name, make[name](), kind) for name, kind in FEATURES.items() if name in wanted)
 
 
 def rules(params: Instructions) -> dict[str, Rule]:
@@ -65,7 +88,3 @@ def rules(params: Instructions) -> dict[str, Rule]:
         ),
         "contaminated": absent("found_eval"),
     }
-
-
-def _found(rows: pl.DataFrame, find: Callable[[str], str]) -> pl.Series:
-    return pl.Series([find(text) for text in rows["instruction"]], dtype=pl.String)

@@ -1,7 +1,8 @@
 """Step 6 of Kun: the threshold of the judge, and rules on the finished pairs. No model runs here."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from functools import cache, partial
 from typing import Any
 
 import polars as pl
@@ -13,27 +14,45 @@ from kun.corpus.letters import bare
 from kun.corpus.text import by_source, cjk_share
 from kun.params import Ingest, Judge, Pairs
 from kun.project import Project
+from kun.schemas import Schema
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.rules import Rule, absent, split_by_rules
 from kun.tables.shards import read_dataset
 
 LONG = 100  # characters from which the share of distinct 4-grams says something
 MIN_INSTRUCTION = 4  # characters left after trimming; what is shorter asks for nothing, and the gate refuses it
+FEATURES: Schema = {
+    "echo": pl.Boolean,
+    "found_marker": pl.String,
+    "found_refusal": pl.String,
+    "found_keyword": pl.String,
+    "found_mention": pl.String,
+    "found_eval": pl.String,
+    "distinct": pl.Float64,  # share of distinct 4-grams; 1.0 of a short answer
+    "cjk": pl.Float64,
+    "length": pl.Int64,
+}
+"""What the rules look at beside the columns of the tables."""
+Make = Callable[[], list[Any]]
 WHITE_RUN = re.compile(r"\s{5,}")
 
 
 def pairs(project: Project, params: Pairs, judge: Judge, ingest: Ingest, evals: EvalGrams) -> dict[str, Any]:
     """Join instruction, answer and score, apply every output rule; data/pairs."""
     polished = read_dataset(project.dataset("polished"))
-    split = split_by_rules(with_features(_joined(project, polished), evals), rules(params, judge))
-    kept = split.kept.with_columns(
+    split = split_by_rules(with_features(joined(project, polished), evals), rules(params, judge))
+    dropped = rejects(split.dropped, "pairs", excerpt="answer")
+    return close_stage(project, "pairs", "pairs", polished.height, finished(split.kept, ingest), [dropped])
+
+
+def finished(kept: pl.DataFrame, ingest: Ingest) -> pl.DataFrame:
+    """Rows that passed every rule, as pairs."""
+    return kept.with_columns(
         output="answer",
         input=pl.lit(""),
         method=pl.lit("kun"),
         licence=by_source(ingest.licences, "unknown", pl.String),
     )
-    dropped = rejects(split.dropped, "pairs", excerpt="answer")
-    return close_stage(project, "pairs", "pairs", polished.height, kept, [dropped])
 
 
 def trim_answer(answer: str) -> str:
@@ -61,31 +80,42 @@ def trim_instruction(instruction: str) -> str | None:
 
 def with_features(rows: pl.DataFrame, evals: EvalGrams) -> pl.DataFrame:
     """Trim instruction and answer and add what the rules look at."""
+    trimmed = [
+        pl.Series(name, _each(rows, name, trim), pl.String)
+        for name, trim in (("instruction", trim_instruction), ("answer", trim_answer))
+    ]
+    return features(rows.with_columns(trimmed), evals)
 
-    def each(column: str, value: Callable[[str], Any], dtype: type[pl.DataType] = pl.String) -> pl.Series:
-        return pl.Series([value(text) for text in rows[column]], dtype=dtype)
 
-    rows = rows.with_columns(instruction=each("instruction", trim_instruction), answer=each("answer", trim_answer))
-    return rows.with_columns(
-        echo=pl.Series(
-            [bare(a) == bare(i or "") for a, i in rows.select("answer", "instruction").iter_rows()], dtype=pl.Boolean
-        ),
-        found_marker=each("answer", lambda text: phrases.found(phrases.TEMPLATE_MARKERS, text)),
-        found_refusal=each("answer", lambda text: phrases.found(phrases.REFUSALS, text)),
-        found_keyword=each("answer", lambda text: phrases.found(phrases.REFUSAL_WORDS, text)),
-        found_mention=each("answer", lambda text: phrases.found(phrases.MENTIONS_TEXT, text)),
-        found_eval=each("answer", lambda text: evals.quote(text) or ""),
-        distinct=each("answer", lambda text: distinct_share(text) if len(text) > LONG else 1.0, pl.Float64),
-        cjk=cjk_share(pl.col("answer")),
-        length=pl.col("answer").str.len_chars(),
-    )
+def features(rows: pl.DataFrame, evals: EvalGrams, wanted: Container[str] = FEATURES) -> pl.DataFrame:
+    """Add what the rules look at to trimmed rows: all of FEATURES, or only those that are wanted."""
+
+    def found(pattern: re.Pattern[str]) -> Make:
+        return lambda: _each(rows, "answer", partial(phrases.found, pattern))
+
+    make: dict[str, Make] = {
+        "echo": lambda: [bare(a) == bare(i or "") for a, i in rows.select("answer", "instruction").iter_rows()],
+        "found_marker": found(phrases.TEMPLATE_MARKERS),
+        "found_refusal": found(phrases.REFUSALS),
+        "found_keyword": found(phrases.REFUSAL_WORDS),
+        "found_mention": found(phrases.MENTIONS_TEXT),
+        "found_eval": lambda: _each(rows, "answer", lambda text: evals.quote(text) or ""),
+        "distinct": lambda: _each(rows, "answer", lambda text: distinct_share(text) if len(text) > LONG else 1.0),
+        "cjk": lambda: rows.select(cjk_share(pl.col("answer"))).to_series().to_list(),
+        "length": lambda: rows["answer"].str.len_chars().to_list(),
+    }
+    return rows.with_columns(pl.Series(name, make[name](), kind) for name, kind in FEATURES.items() if name in wanted)
+
+
+def _each(rows: pl.DataFrame, column: str, value: Callable[[str], Any]) -> list[Any]:
+    return [value(text) for text in rows[column]]
 
 
 def rules(params: Pairs, judge: Judge) -> dict[str, Rule]:
     """Named rules; the judge's threshold first, for it is the one that users move."""
     refusal = "found_refusal" if params.refusals == "anchored" else "found_keyword"
     longest, asked = params.max_repeats, pl.col("instruction").str.len_chars()
-    repeat = pl.col("answer").map_elements(lambda text: repeated_unit(text, longest), return_dtype=pl.String)
+    repeat = _repeat(longest)
     return {
         "judge_threshold": Rule(pl.col("p_good") >= judge.threshold, pl.col("p_good").round(4), judge.threshold),
         "empty_output": Rule(pl.col("finish") != "empty", pl.col("finish"), "not empty"),
@@ -107,7 +137,14 @@ def rules(params: Pairs, judge: Judge) -> dict[str, Rule]:
     }
 
 
-def _joined(project: Project, polished: pl.DataFrame) -> pl.DataFrame:
+@cache
+def _repeat(longest: int) -> pl.Expr:
+    """One expression for each limit: rules that are the same are then seen to be."""
+    return pl.col("answer").map_elements(lambda text: repeated_unit(text, longest), return_dtype=pl.String)
+
+
+def joined(project: Project, polished: pl.DataFrame) -> pl.DataFrame:
+    """Rows of data/polished with `instruction`, `p_good` and `source`."""
     for name, columns in (
         ("instructions", ["id", "instruction"]),
         ("judged", ["id", "p_good"]),

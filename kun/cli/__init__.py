@@ -5,6 +5,19 @@
 
 # isort: off
 from kun.cli.group import main
-from kun.cli import project, stages, look, tools, sharing, dynosaur, experience, glan, reflection
+from kun.cli import project, stages, look, versions, review, tools, sharing, dynosaur, experience, glan, reflection
 
-__all__ = ["dynosaur", "experience", "glan", "look", "main", "project", "reflection", "sharing", "stages", "tools"]
+__all__ = [
+    "dynosaur",
+    "experience",
+    "glan",
+    "look",
+    "main",
+    "project",
+    "reflection",
+    "review",
+    "sharing",
+    "stages",
+    "tools",
+    "versions",
+]

@@ -244,6 +244,8 @@ def select(source: Path | None, target: Path | None, table: Path | None, **optio
     else:
         counts = select_file(source, target, table=table, **options)
     tell(counts)
+    if counts and (voted := {name: n for name, n in counts.get("votes", {}).items() if n}):
+        say("select: votes: " + ", ".join(f"{n} {name}" for name, n in voted.items()) + " (docs/review.md)")
     if counts and counts["qualified"] < counts["asked"]:
         say(f"select: {counts['asked']} rows were asked for, only {counts['qualified']} qualify")
 
@@ -261,11 +263,11 @@ def release() -> None:
 @stage("report")
 def report() -> None:
     """Write the report, metrics and plots."""
-    from kun.release.report import report
+    from kun.report.report import report
 
     project, params = open_project()
     report(project, params)
-    say("report: reports/report.html, reports/report.zh-CN.html, metrics.json")
+    say("report: reports/index.html, reports/index.zh-CN.html, metrics.json")
 
 
 @main.command()

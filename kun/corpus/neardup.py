@@ -92,10 +92,7 @@ def without_near_duplicates(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows whose text (a request, say: short) is like that of no row before, and the others with `reason`, `value` and
     `threshold` for the ledger; a threshold of 0 keeps all."""
-    letters = comparable(texts)
-    alike = Alike(REQUEST_SHINGLE, threshold)
-    signatures = signatures_of(letters, alike.shingle, REQUEST_BINS, seed)
-    twins = near_duplicates(signatures, letters_among(letters), alike) if threshold else []
+    twins = _twins(comparable(texts), Alike(REQUEST_SHINGLE, threshold), seed) if threshold else []
     ids = rows["id"]
     places = pl.Series([twin.row for twin in twins], dtype=pl.Int64)
     dropped = rows[places].with_columns(
@@ -104,6 +101,11 @@ def without_near_duplicates(
         threshold=pl.lit(str(threshold)),
     )
     return rows.filter(~pl.int_range(pl.len()).is_in(places.implode())), dropped
+
+
+def _twins(letters: Sequence[str], alike: Alike, seed: int) -> list[Twin]:
+    signatures = signatures_of(letters, alike.shingle, REQUEST_BINS, seed)
+    return near_duplicates(signatures, letters_among(letters), alike)
 
 
 def _least_estimate(threshold: float, bins: int) -> float:

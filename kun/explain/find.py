@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 
 import polars as pl
 
@@ -16,6 +17,8 @@ LEAST_PREFIX = 6
 """Hexadecimal digits from which on a word is taken for the beginning of an id: 16 million of them."""
 SHOWN = 5
 """Candidates that an error names."""
+MANY = 100_000
+"""Ids that the nearest is looked for among."""
 TEXTS = (("ingested", "text"), ("labelled", "instruction"), ("polished", "answer"))
 """Where a piece of text is looked for."""
 
@@ -58,28 +61,45 @@ def _released(project: Project, line: int) -> str:
     return str(found["id"][0])
 
 
+def unknown(project: Project, prefix: str) -> InputError:
+    """No record has that id or beginning of one; names the nearest, those that agree the longest."""
+    alike = _ids(project, pl.col("id").str.starts_with(prefix[:2]), MANY)
+    longest = max((_agree(prefix, one) for one in alike), default=0)
+    close = [one for one in alike if _agree(prefix, one) == longest]
+    hint = f"; nearest: {', '.join(close[:SHOWN])}" if close else ""
+    return InputError(f"no record has the id {prefix}{'' if len(prefix) == ID_CHARS else '…'}{hint}")
+
+
+def _agree(one: str, other: str) -> int:
+    """Characters that both begin with."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
 def _by_prefix(project: Project, prefix: str) -> str:
-    begins = pl.col("id").str.starts_with(prefix)
-    found = _ids(project, begins)
+    if len(prefix) == ID_CHARS:
+        return prefix  # whoever reads its rows will see whether there is such a record
+    found = _ids(project, pl.col("id").str.starts_with(prefix))
     if not found:
-        near = [prefix[:length] for length in range(len(prefix) - 1, 1, -1)]
-        close = next((ids for start in near if (ids := _ids(project, pl.col("id").str.starts_with(start)))), [])
-        hint = f"; nearest: {', '.join(close[:SHOWN])}" if close else ""
-        raise InputError(f"no record has the id {prefix}{'' if len(prefix) == ID_CHARS else '…'}{hint}")
+        raise unknown(project, prefix)
     return _only(found, f"the id {prefix}…")
 
 
 def _by_text(project: Project, text: str) -> str:
-    for record in (text, text_id(normalise(text))):  # what never became a row has its place as its id: forum.csv:64
-        if _ids(project, pl.col("id") == record):
-            return record
+    own = text_id(normalise(text))
+    exact = _ids(
+        project, pl.col("id").is_in([text, own])
+    )  # what never became a row has its place as its id: forum.csv:64
+    if exact:
+        return text if text in exact else own
     if found := _at(project, text):
         return _only(found, text)
-    for dataset, column in TEXTS:
-        if (table := scan(project, dataset)) is not None:
-            with readable(project.dataset(dataset)):
-                has = table.filter(pl.col(column).str.contains(text, literal=True))
-                found += has.select("id").head(SHOWN + 1).collect()["id"].to_list()
+    tables = [(table, column) for dataset, column in TEXTS if (table := scan(project, dataset)) is not None]
+    has = [
+        table.filter(pl.col(name).str.contains(text, literal=True)).select("id").head(SHOWN + 1)
+        for table, name in tables
+    ]
+    with readable(project.root / "data"):
+        found = [one for frame in pl.collect_all(has) for one in frame["id"]]
     if not found:
         raise InputError(f"no text, instruction or answer contains {text[:40]!r}")
     return _only(list(dict.fromkeys(found)), f"{text[:40]!r}")
@@ -94,10 +114,10 @@ def _at(project: Project, origin: str) -> list[str]:
         return table.filter(pl.col("origin") == origin).select("id").collect()["id"].to_list()
 
 
-def _ids(project: Project, condition: pl.Expr) -> list[str]:
+def _ids(project: Project, condition: pl.Expr, most: int = SHOWN + 1) -> list[str]:
     """A few ids that are met anywhere; a record that was never ingested stands in the ledger alone."""
     tables = [table for name in ("ingested", "pairs") if (table := scan(project, name)) is not None]
-    queries = [table.filter(condition).select("id").head(SHOWN + 1) for table in (*tables, ledgers(project))]
+    queries = [table.filter(condition).select("id").head(most) for table in (*tables, ledgers(project))]
     with readable(project.root / "data"):
         found = pl.concat(pl.collect_all(queries))["id"]
     return found.unique(maintain_order=True).to_list()

@@ -8,7 +8,7 @@ import polars as pl
 from kun.backtranslate.judge import judge_prompt
 from kun.backtranslate.label import label_prompt
 from kun.backtranslate.polish import polish_prompt
-from kun.explain.find import ledgers, scan
+from kun.explain.find import ledgers, scan, unknown
 from kun.explain.values import RuleValue, clean_values, instruction_values, pair_values
 from kun.params import Params
 from kun.project import Project
@@ -32,6 +32,9 @@ STAGES = {
 }
 """Stage -> the dataset that it makes, in the order in which a record goes through them."""
 
+CLEANED = ("deduped", "decontaminated", "corpus")
+"""Datasets whose rows are those of data/cleaned, fewer of them: texts are not read four times."""
+
 Row = dict[str, Any]
 
 
@@ -53,9 +56,10 @@ class Step:
 
 
 def life(project: Project, params: Params, record: str) -> list[Step]:
-    """Each stage that the record reached, in order, up to the one that dropped it."""
-    rows = _rows(project, record)
-    told = _verdicts(project, record)
+    """Each stage that the record reached, in order, up to the one that dropped it; InputError when it reached none."""
+    rows, told = _rows(project, record), _verdicts(project, record)
+    if not rows and not told:
+        raise unknown(project, record)
     steps = []
     for stage, dataset in STAGES.items():
         verdict = told.get(stage, {})
@@ -71,8 +75,10 @@ def _rows(project: Project, record: str) -> dict[str, Row]:
     """Dataset -> the record's row in it."""
     tables = {dataset: table for dataset in STAGES.values() if (table := scan(project, dataset)) is not None}
     with readable(project.root / "data"):
-        found = pl.collect_all([table.filter(pl.col("id") == record) for table in tables.values()])
-    return {dataset: frame.row(0, named=True) for dataset, frame in zip(tables, found, strict=True) if frame.height}
+        own = {name: table.select("id") if name in CLEANED else table for name, table in tables.items()}
+        found = pl.collect_all([table.filter(pl.col("id") == record) for table in own.values()])
+    rows = {dataset: frame.row(0, named=True) for dataset, frame in zip(tables, found, strict=True) if frame.height}
+    return {dataset: rows["cleaned"] if dataset in CLEANED else row for dataset, row in rows.items()}
 
 
 def _verdicts(project: Project, record: str) -> dict[str, Row]:

@@ -18,7 +18,7 @@ SCORES = {
     "clean": ("lang", "n_chars", "n_tokens"),
     "pairs": ("licence", "method"),
     "losses": ("n_answer", "s_cond", "s_direct", "reason"),
-    "select": ("rank", "ifd_ppl", "rifd_ppl", "ira"),
+    "select": ("rank", "ifd_ppl", "rifd_ppl", "ira", "edited_by"),
 }
 """Columns that tell something new at a stage."""
 WRITTEN = {

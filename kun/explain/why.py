@@ -7,11 +7,10 @@ from typing import Any
 import polars as pl
 
 from kun.errors import InputError
-from kun.explain.find import ledgers
 from kun.explain.life import STAGES
 from kun.project import Project
 from kun.release.facts import read_json
-from kun.tables.shards import readable
+from kun.tables.shards import readable, shards
 
 Reasons = list[dict[str, Any]]
 
@@ -41,10 +40,11 @@ def reasons(project: Project, stage: str = "", source: str = "", reason: str = "
 
 def examples(project: Project, stage: str, reason: str, source: str, count: int) -> pl.DataFrame:
     """The first rows of the ledger (REJECT) with that stage, reason and source ("": any)."""
-    wanted = (pl.col("stage") == stage) & (pl.col("reason") == reason)
+    wanted = pl.col("reason") == reason
     wanted = wanted & (pl.col("source") == source) if source else wanted
-    with readable(project.root / "data" / "rejects"):
-        return ledgers(project).filter(wanted).head(count).collect()
+    folder = project.rejects(stage)
+    with readable(folder):
+        return pl.scan_parquet(shards(folder)).filter(wanted).head(count).collect()
 
 
 def _files(project: Project) -> list[Path]:

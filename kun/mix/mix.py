@@ -1,5 +1,6 @@
 """data/sources/* -> data/mixed: the pairs of all methods, each request once, in the order and the shares that people want."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -10,7 +11,7 @@ from kun.project import Project
 from kun.schemas import PAIR
 from kun.tables.draw import turn
 from kun.tables.ledger import close_stage, rejects
-from kun.tables.rules import Rule, split_by_rules
+from kun.tables.rules import Rule, Split, split_by_rules
 from kun.tables.shards import read_dataset
 
 STAGE = "mix"
@@ -22,40 +23,60 @@ def mix(project: Project, params: Mix) -> dict[str, Any]:
 
     Rows stand in the order of `mix.sources`, those of a source as they stood there.
     """
-    tables = [
-        read_dataset(project.dataset(f"sources/{name}")).with_columns(mixed_from=pl.lit(name))
-        for name in params.sources
-    ]
-    pairs = pl.concat([pl.DataFrame(schema=PAIR | {"mixed_from": pl.String}), *tables])
-    new = split_by_rules(pairs, {"duplicate_id": Rule(pl.col("id").is_first_distinct(), pl.col("id"), "once")})
-    requests = [f"{instruction}\n{given}" for instruction, given in new.kept.select("instruction", "input").iter_rows()]
-    different, again = without_near_duplicates(new.kept, requests, params.dup_threshold, SEED)
-    capped = split_by_rules(different, _caps(params))
-    limited = split_by_rules(capped.kept, _limit(params))
-    dropped = [new.dropped, again, capped.dropped, limited.dropped]
+    pairs = together({name: read_dataset(project.dataset(f"sources/{name}")) for name in params.sources})
+    new = ids_once(pairs)
+    different, again = requests_once(new.kept, params)
+    kept, beyond = within_limits(different, params)
     return close_stage(
         project,
         STAGE,
         "mixed",
         pairs.height,
-        limited.kept,
-        [rejects(part, STAGE, excerpt="instruction") for part in dropped],
-        by_origin=dict(limited.kept.group_by("mixed_from", maintain_order=True).len().iter_rows()),
+        kept,
+        [rejects(part, STAGE, excerpt="instruction") for part in (new.dropped, again, *beyond)],
+        by_origin=dict(kept.group_by("mixed_from", maintain_order=True).len().iter_rows()),
     )
+
+
+def together(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """The pairs of all sources, in their order, with `mixed_from`."""
+    named = [table.with_columns(mixed_from=pl.lit(name)) for name, table in tables.items()]
+    return pl.concat([pl.DataFrame(schema=PAIR | {"mixed_from": pl.String}), *named])
+
+
+def ids_once(pairs: pl.DataFrame) -> Split:
+    """Each id where it first stands."""
+    return split_by_rules(pairs, {"duplicate_id": Rule(pl.col("id").is_first_distinct(), pl.col("id"), "once")})
+
+
+def requests_once(pairs: pl.DataFrame, params: Mix) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The pairs that ask what none before has asked, and the others with reason."""
+    requests = [f"{instruction}\n{given}" for instruction, given in pairs.select("instruction", "input").iter_rows()]
+    return without_near_duplicates(pairs, requests, params.dup_threshold, SEED)
+
+
+def within_limits(pairs: pl.DataFrame, params: Mix) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+    """What the caps of the sources leave, then the limit of all together; and the others with reason."""
+    capped = _first_of_turns(pairs, _caps(params), pl.lit(1.0), over="mixed_from")
+    weight = pl.col("mixed_from").replace_strict(params.weights, default=1.0, return_dtype=pl.Float64)
+    limit = {"limit": Rule(pl.col("place") <= params.limit, pl.col("place"), params.limit)} if params.limit else {}
+    limited = _first_of_turns(capped.kept, limit, weight)
+    return limited.kept, [capped.dropped, limited.dropped]
 
 
 def _caps(params: Mix) -> dict[str, Rule]:
     """`cap`: the first of each source in the order of their turns."""
     if not params.caps:
         return {}
-    place = turn(pl.lit(1.0)).rank("ordinal").over("mixed_from")
     most = pl.col("mixed_from").replace_strict(params.caps, default=None, return_dtype=pl.Int64)
-    return {"cap": Rule((place <= most).fill_null(True), pl.format("{} of {}", place, "mixed_from"), params.caps)}
+    within = (pl.col("place") <= most).fill_null(True)
+    return {"cap": Rule(within, pl.format("{} of {}", "place", "mixed_from"), params.caps)}
 
 
-def _limit(params: Mix) -> dict[str, Rule]:
-    if not params.limit:
-        return {}
-    weight = pl.col("mixed_from").replace_strict(params.weights, default=1.0, return_dtype=pl.Float64)
+def _first_of_turns(pairs: pl.DataFrame, rules: dict[str, Rule], weight: pl.Expr, over: str = "") -> Split:
+    """Split by rules on `place`, the place of a row in the order of the turns."""
+    if not rules:
+        return split_by_rules(pairs, {})
     place = turn(weight).rank("ordinal")
-    return {"limit": Rule(place <= params.limit, place, params.limit)}
+    split = split_by_rules(pairs.with_columns(place=place.over(over) if over else place), rules)
+    return Split(split.kept.drop("place"), split.dropped.drop("place"))

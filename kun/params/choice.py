@@ -17,6 +17,7 @@ Score = Literal[Loss, "p_good", "copy_rate", "support", "length"]
 Amount = Annotated[int, 0, None] | Annotated[float, 0, 1]
 """A whole number: so many rows; with a point: a share of the rows that come in."""
 Arm = Literal["random", "longest", "score_only"]
+VoteUse = Literal["ignore", "apply", "protect"]
 
 
 class Limit(NamedTuple):
@@ -65,6 +66,9 @@ class Diversity:
 class Select:
     """Which pairs are released."""
 
+    votes: VoteUse
+    """What the votes in data/votes do. apply: a pair that most reviewers drop leaves, and edits replace its texts; protect: and
+    a pair that most keep stays, whatever filters, ranking, repeats, quotas and diversity say of it."""
     filters: list[dict[str, str | float]]
     """Each {score: NAME, below | at_most | above | at_least: NUMBER}; a row without the score fails."""
     rank: Rank

@@ -27,6 +27,7 @@ FREE_OUTPUT = {"apache-2.0", "mit", "bsd-3-clause"}
 """Licences of models that put no terms on what the model writes."""
 TERMS = {"gemma": "https://ai.google.dev/gemma/terms"}
 DEMO_BASE = "gemma3-270m-"
+TEMPLATE = Path(__file__).with_name("card.md.j2")
 SAMPLES = 3
 SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B", "1B<n<10B", "10B<n<100B")
 TOLD_PARAMS = (
@@ -35,18 +36,18 @@ TOLD_PARAMS = (
     "train.method", "train.learning_rate", "train.label.epochs", "train.chat.epochs", "train.chat.tasks",
     "label.temperature", "instructions.dangling", "judge.mode", "judge.floor", "judge.threshold", "polish.temperature",
     "polish.max_new_tokens", "pairs.min_chars", "pairs.min_support", "pairs.min_distinct_4gram", "pairs.refusals",
-    "select.filters", "select.rank", "select.top", "select.diversity",
+    "select.votes", "select.filters", "select.rank", "select.top", "select.diversity",
 )  # fmt: skip
 """What a reader wants to know first; the commit has the rest."""
 
 
 def write_card(project: Project, params: Params, pairs: pl.DataFrame, folder: Path) -> None:
-    """Write folder/README.md about `pairs` (not empty) from the reports of the stages that have run."""
+    """Write folder/README.md about `pairs` (SELECTED, not empty) from the reports of the stages that have run."""
     base, counts = facts.base_model(project), read_counts(project)
     licences = licence_terms(pairs, base)
     funnel, sources = funnel_frame(counts), source_frame(counts)
     text = render(
-        "card.md.j2",
+        TEMPLATE,
         front_matter=front_matter(params, pairs.height, licences),
         name=params.release.name,
         rows=pairs.height,
@@ -58,13 +59,14 @@ def write_card(project: Project, params: Params, pairs: pl.DataFrame, folder: Pa
         licences=_counted(pairs, "licence"),
         decontaminated=next((one for one in counts if one["stage"] == "decontaminate"), None),
         selected=next((one for one in counts if one["stage"] == "select"), None),
+        edited=pairs.filter(pl.col("edited_by") != "").height,
         base=base,
         demo=base is not None and base["name"].startswith(DEMO_BASE),
         terms=None if base is None else TERMS.get(base["licence"].lower()),
         adapters=facts.training(project),
         gates=facts.gates(project, params.mix.sources.values()),
         evaluation=facts.evaluation(project),
-        means=facts.means(project, pairs),
+        means=facts.means(project, pairs.lazy()),
         samples=[json.dumps(row, ensure_ascii=False, indent=2) for row in _samples(pairs)],
         params=params,
         told_params=_told(params),

@@ -17,9 +17,12 @@ from kun.project import Project
 from kun.schemas import SELECTED
 from kun.select.diversity import Vectors, cluster_quotas, facility_location, k_center
 from kun.select.ranking import amount, arm, filter_rules, ranked, scored, used_scores, within_quotas, without_repeats
+from kun.select.voted import apply_votes, spared
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.rules import Rule, Split, split_by_rules
 from kun.tables.shards import read_dataset, write_dataset, write_json
+from kun.votes.store import read_votes, votes_folder
+from kun.work.pilot import Pilot
 from kun.work.stage import ModelStage, split_finished
 from kun.work.telemetry import Work
 
@@ -30,35 +33,94 @@ def select(project: Project, params: Select, engine: Engine) -> dict[str, Any] |
     """Choose among data/mixed; data/selected and data/arms. None on helper ranks, which only help to embed.
 
     Of the rows that pass the filters, repeat no better one and fit their quota, `top` of all rows are kept, or all if they
-    are fewer: the first of the ranking, or the most diverse of the pool of its first.
+    are fewer: the first of the ranking, or the most diverse of the pool of its first. Votes come before all of that, and
+    the rows that they protect take their places before others are chosen.
     """
     pairs = read_dataset(project.dataset("mixed"))
-    rows = scored(pairs, read_dataset(project.dataset("losses")))
-    _check_scores(rows, params)
-    count = amount(params.top, rows.height)
-    passed = split_by_rules(rows, filter_rules(params))
-    unique, repeated = without_repeats(ranked(passed.kept, params.rank, params.seed), params.dup_threshold, params.seed)
-    fitting = within_quotas(unique, params.quotas, count)
-    pool = _pool(project, params, engine, fitting.kept, count, rows.height)
-    if pool is None or processes.rank() != 0:
+    choice = choose(project, params, engine, pairs, read_dataset(project.dataset("losses")))
+    if choice is None or processes.rank() != 0:
         return None
-    chosen = _chosen(pool.rows, params, count)
-    kept = pairs.select("id").join(chosen.kept, on="id", maintain_order="left")
-    dropped = [passed.dropped, repeated, fitting.dropped, pool.outside, chosen.dropped]
-    _write_arms(project, params, pairs, passed.kept, kept.height)
+    if not choice.embedded:
+        write_json(project.work(STAGE), Work().metrics(STAGE))  # DVC looks for it whether a model worked or not
+    _write_arms(project, params, pairs, choice)
     return close_stage(
         project,
         STAGE,
         "selected",
-        rows.height,
-        kept,
+        pairs.height,
+        choice.kept,
         [
-            *(rejects(part, STAGE, excerpt="instruction") for part in dropped),
-            rejects(pool.failed, STAGE, status="failed", excerpt="instruction"),
+            *(rejects(part, STAGE, excerpt="instruction") for part in choice.dropped),
+            rejects(choice.failed, STAGE, status="failed", excerpt="instruction"),
         ],
-        asked=count,
-        qualified=fitting.kept.height,
+        asked=choice.asked,
+        qualified=choice.qualified,
+        votes=choice.votes,
     )
+
+
+class Choice(NamedTuple):
+    """What is released of some pairs, and what is not."""
+
+    kept: pl.DataFrame
+    """In the order of the pairs, with scores and `rank`."""
+    dropped: list[pl.DataFrame]
+    """With reason, by each step in turn."""
+    failed: pl.DataFrame
+    """Rows without embedding, with reason."""
+    passed: pl.DataFrame
+    """All that pass the filters: what the arms are taken from."""
+    asked: int
+    qualified: int
+    """Rows that pass the filters, repeat no other and fit their quota."""
+    embedded: bool
+    """A model was asked."""
+    votes: dict[str, int]
+    """What became of them."""
+
+
+def choose(
+    project: Project,
+    params: Select,
+    engine: Engine,
+    pairs: pl.DataFrame,
+    losses: pl.DataFrame,
+    pilot: Pilot | None = None,
+) -> Choice | None:
+    """Choose among `pairs` by their scores; writes nothing. None on helper ranks, and after a pilot where a model is asked."""
+    voted = apply_votes(pairs, read_votes(votes_folder(project)), params.votes)
+    rows = scored(voted.rows, losses)
+    _check_scores(rows, params)
+    count = amount(params.top, pairs.height)
+    passed = split_by_rules(rows, spared(filter_rules(params)))
+    fitting, unfit = _in_order(passed.kept, params, count)
+    sure, others = fitting.filter("protected"), fitting.filter(~pl.col("protected"))
+    wanted = max(0, count - sure.height)
+    pool = _pool(project, params, engine, others, wanted, pairs.height, pilot)
+    if pool is None:
+        return None
+    chosen = _chosen(pool.rows, params, wanted)
+    first = chosen.kept.with_columns(pl.col("rank") + sure.height)
+    kept = pairs.select("id").join(pl.concat([sure, first], how="diagonal"), on="id", maintain_order="left")
+    dropped = [voted.out, passed.dropped, *unfit, pool.outside, chosen.dropped]
+    embedded = "embedding" in pool.rows.columns
+    return Choice(kept, dropped, pool.failed, passed.kept, count, fitting.height, embedded, voted.counts)
+
+
+def _in_order(rows: pl.DataFrame, params: Select, count: int) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+    """Rows that repeat no better one and fit their quota, the protected first, and the others with their reason.
+
+    `rank` counts from 1 among the protected, and again among the rest. What is protected leaves for neither cause, but a
+    row that repeats it does, and its quota is used up by it.
+    """
+    in_order = ranked(rows, params.rank, params.seed).sort("protected", descending=True, maintain_order=True)
+    _, repeated = without_repeats(in_order, params.dup_threshold, params.seed)
+    repeated = repeated.filter(~pl.col("protected"))
+    unique = in_order.join(repeated, on="id", how="anti", maintain_order="left")
+    beyond = within_quotas(unique, params.quotas, count).dropped.filter(~pl.col("protected"))
+    fitting = unique.join(beyond, on="id", how="anti", maintain_order="left")
+    place = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("protected")
+    return fitting.with_columns(rank=place), [repeated, beyond]
 
 
 class Pool(NamedTuple):
@@ -81,17 +143,22 @@ def _check_scores(rows: pl.DataFrame, params: Select) -> None:
 
 
 def _pool(
-    project: Project, params: Select, engine: Engine, rows: pl.DataFrame, count: int, rows_in: int
+    project: Project,
+    params: Select,
+    engine: Engine,
+    rows: pl.DataFrame,
+    count: int,
+    rows_in: int,
+    pilot: Pilot | None,
 ) -> Pool | None:
     """The pool for `count` of the ranked rows; None on helper ranks where a model had to be asked."""
     size = max(count, amount(params.diversity.pool, rows_in))
     if params.diversity.method == "none" or not 0 < count < min(size, rows.height):
-        write_json(project.work(STAGE), Work().metrics(STAGE))  # DVC looks for it whether a model worked or not
         nothing = split_by_rules(rows, {}).dropped
         return Pool(rows, nothing, nothing)
     split = split_by_rules(rows, _place_rule("pool", size))
     inside = split.kept.sort("id")
-    stage = ModelStage(project, STAGE, engine, adapter=None)
+    stage = ModelStage(project, STAGE, engine, adapter=None, pilot=pilot)
     vectors = stage.embeddings([pair_text(row) for row in inside.iter_rows(named=True)])
     if vectors is None:
         return None
@@ -137,9 +204,9 @@ def _place_rule(name: str, most: int) -> dict[str, Rule]:
     return {name: Rule(pl.col("rank") <= most, pl.format("rank {}", "rank"), f"<= {most}")}
 
 
-def _write_arms(project: Project, params: Select, pairs: pl.DataFrame, passed: pl.DataFrame, count: int) -> None:
+def _write_arms(project: Project, params: Select, pairs: pl.DataFrame, choice: Choice) -> None:
     """data/arms/<name>, and data/arms/arms.json, which is there without arms too: DVC wants an output."""
-    folder = project.dataset("arms")
+    folder, passed, count = project.dataset("arms"), choice.passed, choice.kept.height
     shutil.rmtree(folder, ignore_errors=True)
     for name in params.arms:
         rows = arm(passed, name, count, params.rank, params.seed)

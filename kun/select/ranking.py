@@ -68,7 +68,8 @@ def ranked(rows: pl.DataFrame, rank: Rank, seed: int) -> pl.DataFrame:
 
 def without_repeats(rows: pl.DataFrame, threshold: float, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows without those whose instruction (and input) repeats that of a row before, and these with their reason."""
-    asked = [f"{instruction}\n{text}" for instruction, text in rows.select("instruction", "input").iter_rows()]
+    both = rows.select("instruction", "input").iter_rows() if threshold else ()
+    asked = [f"{instruction}\n{text}" for instruction, text in both]
     return without_near_duplicates(rows, asked, threshold, seed)
 
 

@@ -1,14 +1,16 @@
 """Scores of a pair from its losses: pure arithmetic, so that moving a threshold never asks a model."""
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 import polars as pl
+
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
 SMALLEST = 1e-3
 """Nats. Below it the answer is known by heart, and a ratio over its loss says nothing."""
 
 
-def with_scores(losses: pl.DataFrame, reduction: Literal["mean", "sum"] = "mean") -> pl.DataFrame:
+def with_scores(losses: Frame, reduction: Literal["mean", "sum"] = "mean") -> Frame:
     """Add ifd_loss, ifd_ppl, rifd_loss, rifd_ppl and ira to a table in the LOSSES schema; null where a loss is missing.
 
     IFD (arXiv:2308.12032) near 0: the instruction makes the answer easy; above 1: it hurts. `_loss` is the ratio of the mean

@@ -74,7 +74,7 @@ def select_file(
     losses = _losses(pairs.unique("id", maintain_order=True), by, model, lang)
     if losses is None or processes.rank() != 0:
         return None
-    params = Select(CRITERIA[by].filters, CRITERIA[by].rank, top, 0, {}, Diversity("none", 1.0, 1), [], SEED)
+    params = Select("ignore", CRITERIA[by].filters, CRITERIA[by].rank, top, 0, {}, Diversity("none", 1.0, 1), [], SEED)
     count = amount(top, pairs.height)
     passed = split_by_rules(scored(pairs, losses), filter_rules(params))
     in_order = split_by_rules(

@@ -61,8 +61,8 @@ def pairs() -> pl.DataFrame:
 
 def chosen(pairs: pl.DataFrame) -> pl.DataFrame:
     """The pairs as `select` writes them when it keeps all and knows no score."""
-    unknown = {name: pl.lit(None, pl.Float64) for name in SELECTED if name not in (*PAIR, "rank")}
-    return pairs.with_columns(rank=pl.col("id").rank("ordinal").cast(pl.Int64), **unknown)
+    unknown = {name: pl.lit(None, pl.Float64) for name in SELECTED if name not in (*PAIR, "rank", "edited_by")}
+    return pairs.with_columns(rank=pl.col("id").rank("ordinal").cast(pl.Int64), edited_by=pl.lit(""), **unknown)
 
 
 @pytest.fixture

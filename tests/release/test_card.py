@@ -12,11 +12,12 @@ from kun.params import Params, Source
 from kun.project import Project
 from kun.release.card import licence_terms, size_category, write_card
 from kun.tables.shards import write_json
+from tests.release.conftest import chosen
 
 
 def card(project: Project, params: Params, pairs: pl.DataFrame) -> tuple[dict, str]:
     """Front matter and body."""
-    write_card(project, params, pairs, project.root / "out")
+    write_card(project, params, chosen(pairs), project.root / "out")
     _, head, body = (project.root / "out" / "README.md").read_text(encoding="utf-8").split("---\n", 2)
     return yaml.safe_load(head), body
 
@@ -156,3 +157,15 @@ def test_a_selection_is_told(project: Project, params: Params, pairs: pl.DataFra
     told = card(project, params, pairs)[1]
     assert "follow.\n4. Of 1,200 finished pairs 3 were selected, by the parameters of `select` below.\n" in told
     assert "select.top: 1.0" in told
+
+
+def test_what_people_edited_and_voted_out_is_told(project: Project, params: Params, pairs: pl.DataFrame) -> None:
+    assert "by people. `id`" in card(project, params, pairs)[1]
+    counts = json.loads(project.counts("select").read_text())
+    write_json(project.counts("select"), counts | {"reasons": {"voted_out": 12}})
+    by_anna = chosen(pairs).with_columns(edited_by=pl.Series(["anna"] + [""] * (pairs.height - 1)))
+    write_card(project, params, by_anna, project.root / "out")
+    told = (project.root / "out/README.md").read_text(encoding="utf-8")
+    assert "People read pairs and voted: 12 left by a majority (`voted_out`)." in told
+    assert "not by people, but for 1 pairs that people edited. `id`" in told
+    assert "anna" not in told, "reviewers' names stay in the project"

@@ -1,0 +1,39 @@
+"""Tables of a comparison, for the terminal or for Markdown: the same cells, in another dress."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from kun.explain.page import printable
+from kun.release.funnel import text_table
+
+SHORT = 120
+"""Characters of a text in a cell."""
+
+Rows = Sequence[Sequence[str]]
+Dress = Callable[[str, Sequence[str], Rows], str]
+"""Title, header, rows -> text."""
+
+
+def plain(title: str, header: Sequence[str], rows: Rows) -> str:
+    """For the terminal."""
+    return f"{title}\n{text_table(header, [[short(one) for one in row] for row in rows])}" if rows else ""
+
+
+def markdown(title: str, header: Sequence[str], rows: Rows) -> str:
+    """For a pull request; no cell can end its table, be a link, mention somebody or hold HTML."""
+    if not rows:
+        return ""
+    lines = [f"| {' | '.join(header)} |", f"|{'---|' * len(header)}"]
+    lines += [f"| {' | '.join(escaped(short(one)) for one in row)} |" for row in rows]
+    return f"**{title}**\n\n" + "\n".join(lines)
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is: each mark that could mean something stands as its number."""
+    return re.sub(r"[&<>|`\\\[\]*_~@#!:$]", lambda mark: f"&#{ord(mark[0])};", text)
+
+
+def short(text: str) -> str:
+    """On one line, without control characters."""
+    line = printable(text)
+    return line[:SHORT] + ("…" if len(line) > SHORT else "")

@@ -1,0 +1,72 @@
+"""What people's votes do to the pairs before the choice among them."""
+
+from typing import NamedTuple
+
+import polars as pl
+
+from kun.params.choice import VoteUse
+from kun.schemas import Schema
+from kun.tables.rules import Rule, split_by_rules
+from kun.votes.majority import Decision, decisions
+from kun.votes.vote import EDITABLE, Vote, seen_key
+
+VOTED_OUT = "voted_out"
+"""The reason of a pair that the majority drops."""
+TOLD: Schema = {"id": pl.String, "decided": pl.String, "out": pl.Boolean, "kept": pl.Boolean, "edited_by": pl.String}
+FRESH: Schema = {f"new_{name}": pl.String for name in EDITABLE}
+
+
+class Voted(NamedTuple):
+    """The pairs as the votes leave them."""
+
+    rows: pl.DataFrame
+    """With edits in place, `edited_by` ("" where there is none) and `protected`."""
+    out: pl.DataFrame
+    """Those that the majority drops, with reason."""
+    counts: dict[str, int]
+    """stale, absent (votes that do not apply), edited, protected (rows)."""
+
+
+def apply_votes(pairs: pl.DataFrame, votes: list[Vote], use: VoteUse) -> Voted:
+    """Apply standing votes to `pairs`, which keep their order; a vote on a text that has changed since is stale."""
+    votes = [] if use == "ignore" else votes
+    shown = pairs.filter(pl.col("id").is_in([vote.id for vote in votes])).iter_rows(named=True)
+    seen = {row["id"]: seen_key(row) for row in shown}
+    fresh = [vote for vote in votes if seen.get(vote.id) == vote.seen]
+    told = _table(decisions(fresh))
+    texts = {name: pl.coalesce(f"new_{name}", name) for name in EDITABLE}
+    joined = pairs.join(told, on="id", how="left", maintain_order="left").with_columns(
+        pl.col("edited_by").fill_null(""),
+        protected=pl.col("kept").fill_null(False) & (use == "protect"),
+        **texts,
+    )
+    stays = Rule(~pl.col("out").fill_null(False), pl.col("decided"), "no majority to drop")
+    split = split_by_rules(joined, {VOTED_OUT: stays})
+    rows = split.kept.drop("decided", "out", "kept", *FRESH)
+    absent = sum(vote.id not in seen for vote in votes)
+    counts = {
+        "stale": len(votes) - len(fresh) - absent,
+        "absent": absent,
+        "edited": rows.filter(pl.col("edited_by") != "").height,
+        "protected": rows.filter("protected").height,
+    }
+    return Voted(rows, split.dropped, counts)
+
+
+def spared(rules: dict[str, Rule]) -> dict[str, Rule]:
+    """The rules, which a protected row passes whatever they say."""
+    return {
+        name: Rule(pl.col("protected") | rule.keep.fill_null(False), rule.value, rule.threshold)
+        for name, rule in rules.items()
+    }
+
+
+def _table(found: dict[str, Decision]) -> pl.DataFrame:
+    """A row for each decision, in the schema TOLD | FRESH; a new text is null where no edit names one."""
+    rows = []
+    for key, decision in found.items():
+        edit = decision.edit
+        row = {"id": key, "decided": decision.told, "out": decision.out, "kept": decision.kept}
+        row |= {"edited_by": edit.reviewer if edit else "", "new_instruction": None, "new_output": None}
+        rows.append(row | ({f"new_{name}": text for name, text in edit.edit.items()} if edit else {}))
+    return pl.DataFrame(rows, schema=TOLD | FRESH)

@@ -1,0 +1,1 @@
+"""Other parameters, answered from what the stages have stored; nothing is written."""
