@@ -66,8 +66,8 @@ def built(source: Path, kind: str) -> Path:
 def test_the_wheel_has_the_package_and_a_project_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     ours = {name for name in names if ".dist-info/" not in name}
-    kinds = {".py", ".j2", ".jinja", ".css", ".js"}
-    code = {path.relative_to(ROOT).as_posix() for path in (ROOT / "kun").rglob("*") if path.suffix in kinds}
+    files = [path for path in (ROOT / "kun").rglob("*") if path.is_file() and path.parent.name != "__pycache__"]
+    code = {path.relative_to(ROOT).as_posix() for path in files}
     project = {CARRIED + name for name in skeleton.names(ROOT)}
     assert ours == code | project
     assert {CARRIED + "dvc.yaml", CARRIED + "data/glan/taxonomy.yaml", "kun/prompts/zh/label.j2"} <= ours

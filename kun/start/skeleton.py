@@ -22,6 +22,7 @@ PATTERNS = (
     "data/seed/*",
     "data/eval/*",
     "data/unsafe/*",
+    "data/votes/*",
     "data/datasets/**/*",
     "data/glan/*.yaml",
     "data/glan/votes.csv",

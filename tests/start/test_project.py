@@ -54,6 +54,19 @@ def test_a_new_project_has_all_that_the_repository_has(made: Path) -> None:
     assert load_params(made / "params.yaml") == load_params(ROOT / "params.yaml")
 
 
+@pytest.mark.parametrize("file", PIPELINES, ids=lambda path: path.parent.name)
+def test_no_input_that_git_keeps_is_left_behind(file: Path) -> None:
+    """Else `dvc repro` of a new project would miss it."""
+    stages = yaml.safe_load(file.read_text(encoding="utf-8"))["stages"].values()
+    deps = {dep for stage in stages for dep in stage.get("do", stage).get("deps", []) if not dep.startswith("kun/")}
+    carried = skeleton.names(ROOT)
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    for dep in deps:
+        kept = {name for name in listed if name == dep or name.startswith(f"{dep}/")}
+        if dep.startswith("data/") and not all(Path(name).name == ".gitignore" for name in kept):
+            assert kept <= set(carried), dep
+
+
 def test_it_is_under_git_and_dvc_with_our_settings(made: Path) -> None:
     assert (made / ".git").is_dir()
     config = (made / ".dvc/config").read_text(encoding="utf-8")
