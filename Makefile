@@ -19,7 +19,7 @@ run: env  ## the whole pipeline; SET="-S corpus.limit=20" runs it as an experime
 	@kun summary
 
 test: env  ## all tests, without network: whole pipelines and real kills with a tiny model among them
-	pytest
+	pytest --durations=20
 
 check: env  ## style and types
 	ruff check . && ruff format --check . && mypy

@@ -12,6 +12,7 @@ from kun.config import load_params
 from kun.errors import KunError
 from kun.models import find
 from kun.project import Project
+from kun.start.code import CODE, verify
 
 NEEDED_GB = 5  # the demo model as GGUF and as float32 safetensors, checkpoints, caches
 PACKAGES = ("torch", "transformers", "accelerate", "peft", "polars", "dvc", "great-expectations", "click")
@@ -32,6 +33,7 @@ def examine(project: Project | None = None) -> list[Finding]:
     return [
         _packages(),
         _params(project),
+        *_code(project),
         _model(project),
         _disk(project),
         _device(),
@@ -57,6 +59,15 @@ def _params(project: Project) -> Finding:
     except KunError as error:
         return Finding("params.yaml", False, str(error))
     return Finding("params.yaml", True, "valid")
+
+
+def _code(project: Project) -> list[Finding]:
+    """Only of a project that `kun init` made."""
+    try:
+        verify(project)
+    except KunError as error:
+        return [Finding("code", False, str(error))]
+    return [Finding("code", True, f"that of {CODE}")] if (project.root / CODE).is_file() else []
 
 
 def _model(project: Project) -> Finding:

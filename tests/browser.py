@@ -56,6 +56,13 @@ def browser() -> Iterator["Browser"]:
         if os.environ.get("KUN_BROWSER") == "1":
             pytest.fail(told)
         pytest.skip(told)
+    with launched() as started:
+        yield started
+
+
+@contextmanager
+def launched() -> Iterator["Browser"]:
+    """Chromium, which must be there."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -133,7 +133,7 @@ def copy_project(folder: Path, tiny_base: Path, **overrides: Any) -> Copy:
         target = copy.root / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, target)
-    _write_small_data(copy.root / "data")
+    shrink(copy.root / "data")
     given = {key.replace("__", "."): value for key, value in overrides.items()}
     copy.set_params({**TINY, "model.base": str(tiny_base), **given})
     copy.must("git", "init", "-q", "-b", "main")
@@ -179,7 +179,7 @@ def _source_files() -> list[str]:
     return [name for name in listed if name.startswith((*settings, *inputs)) and (ROOT / name).is_file()]
 
 
-def _write_small_data(data: Path) -> None:
+def shrink(data: Path) -> None:
     """Cut the samples down; each kind of file stays, and the natural dirt."""
     for name, n_lines in (("raw/encyclopedia.jsonl", 14), ("raw/forum.csv", 12), ("seed/seeds.jsonl", 60)):
         _keep_lines(data / name, n_lines)

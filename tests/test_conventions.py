@@ -87,6 +87,8 @@ CHECKED: dict[str, str] = {
 """Dataset -> the stage that makes it."""
 
 NO_STAGES = (
+    "init",
+    "upgrade",
     "explain",
     "why",
     "review",
@@ -97,6 +99,8 @@ NO_STAGES = (
     "plan",
     "doctor",
     "summary",
+    "fetch",
+    "publish",
     "glan/propose",
     "dynosaur/grow",
 )
@@ -128,8 +132,10 @@ LAYERS = (
     ("backtranslate", "gate"),
     ("select", "mix"),
     ("release",),
+    ("report",),
     ("train", "reflection", "glan", "dynosaur"),
-    ("forecast", "doctor", "explain"),
+    ("start",),
+    ("forecast", "doctor", "explain", "sharing"),
     ("whatif", "compare"),
     ("review",),
     ("cli",),
@@ -154,6 +160,9 @@ SHARED_NAMES = {
     "kun.select.losses": {"pair_losses", "scorer", "REASONS"},
     "kun.train.sft": {"encoded", "learn"},
     "kun.select.scores": None,
+    "kun.release.facts": None,
+    "kun.release.files": None,
+    "kun.release.funnel": None,
     "kun.backtranslate.label": {"label_prompt"},
     "kun.backtranslate.judge": {"judge_prompt", "verdict_margins", "verdict_scores", "GOOD", "BAD"},
     "kun.backtranslate.polish": {"polish_prompt"},
@@ -535,7 +544,9 @@ def test_what_is_imported_is_declared() -> None:
         "yaml": "pyyaml",
         "great_expectations": "great-expectations",
         "fasttext": "fasttext-predict",
+        "ruamel": "ruamel-yaml",
         "sklearn": "scikit-learn",
+        "vl_convert": "vl-convert-python",
         "sentence_transformers": "sentence-transformers",
     }
     roots = {found.module.split(".")[0] for found in imports()} - set(sys.stdlib_module_names) - {"kun"}
@@ -563,7 +574,7 @@ def test_imports_go_downwards(file: str) -> None:
 def test_stages_do_not_import_each_other() -> None:
     """Neither across folders nor inside one, but for the shared names."""
     modules = set(stage_modules().values()) - {"kun.gate"}
-    folders = {"corpus", "backtranslate", "select", "train", "release", "gate", *PIPELINES}
+    folders = {"corpus", "backtranslate", "select", "train", "release", "report", "gate", *PIPELINES}
     for found in imports():
         own = found.file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         other = found.module

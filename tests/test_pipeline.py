@@ -149,7 +149,7 @@ def test_the_release_has_all_formats_with_the_same_rows(finished: Copy) -> None:
 
 
 def test_the_report_is_complete_and_offline(finished: Copy) -> None:
-    for name in ("report.html", "report.zh-CN.html"):
+    for name in ("index.html", "index.zh-CN.html"):
         page = (finished.root / "reports" / name).read_text(encoding="utf-8")
         assert not re.search(r"(?:src|href)=[\"']?https?://", page)
         assert "decontaminate" in page or "去污染" in page

@@ -23,10 +23,14 @@ from tests.copies import ROOT
 
 SHELLS = ("", "sh", "bash", "shell", "console")
 """Languages of blocks that hold commands, most without one."""
+WHATEVER = "$@"
+"""In a script: the words that it is called with."""
 PROGRAMS = ("kun", "dvc", "make")
 ENDS = {"&&", "||", "|", ";", "&", ">", ">>", "<"}
-ASKS = re.compile(r"accelerate launch|\bRAY_ADDRESS=|\bHF_ENDPOINT=|\b(s3|ssh|hf)://|--model \w+/\w|\bkun publish\b")
-"""GPUs or several machines, a cluster, a hub, a server of files."""
+ASKS = re.compile(
+    r"accelerate launch|\bRAY_ADDRESS=|\bHF_ENDPOINT=|--model \w+/\w|\bkun publish .*--yes|\b(push|pull|get|fetch)\b.*(s3|ssh|hf)://"
+)
+"""GPUs or several machines, a cluster, a hub, a server of files. A remote is only written down by `dvc remote add`."""
 NEEDS = re.compile(r"#.*(\bneeds? |需要)")
 
 
@@ -64,7 +68,7 @@ def commands(text: str) -> Iterator[list[str]]:
             part.append(word)
         elif part:
             found = program(part)
-            if found:
+            if found and WHATEVER not in found:
                 yield found
             part = [] if word not in (">", ">>", "<") else ["to"]
 
@@ -95,8 +99,8 @@ def read_kun(words: list[str], command: click.Command = main, parent: click.Cont
     for param in command.params:
         if isinstance(param.type, click.Choice) and isinstance(given.get(param.name), str):
             param.type.convert(given[param.name], param, context)
-        if param.required and param.name not in given and "--help" not in words:
-            raise click.MissingParameter(ctx=context, param=param)
+        if param.required and param.value_is_missing(given.get(param.name or "")) and "--help" not in words:
+            raise ValueError(f"lacks {param.human_readable_name}")
     if isinstance(command, click.Group):
         if rest:
             verb, inner, behind = command.resolve_command(context, rest)
@@ -187,10 +191,10 @@ def test_the_documentation_has_commands_of_every_program() -> None:
     ("text", "said"),
     [
         ("kun whi", "kun whi: No such command 'whi'."),
-        ("kun why --sauce forum", "kun why --sauce forum: No such option: --sauce"),
+        ("kun why --sauce forum", "kun why --sauce forum: No such option"),
         ("kun label now", "kun label now: got unexpected ['now']"),
         ("kun train tchat", "kun train tchat: 'tchat' is not one of"),
-        ("kun check", "kun check: "),
+        ("kun check", "kun check: lacks DATASET"),
         ("cd x && dvc repro", ""),
         ("dvc repro lable", "dvc repro lable: dvc.yaml has no stage lable"),
         ("dvc exp run -S judge.treshold=0.5", "dvc exp run -S judge.treshold=0.5: params.yaml has no judge.treshold"),

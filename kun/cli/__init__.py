@@ -5,6 +5,19 @@
 
 # isort: off
 from kun.cli.group import main
-from kun.cli import stages, look, versions, review, tools, dynosaur, experience, glan, reflection
+from kun.cli import project, stages, look, versions, review, tools, sharing, dynosaur, experience, glan, reflection
 
-__all__ = ["dynosaur", "experience", "glan", "look", "main", "reflection", "review", "stages", "tools", "versions"]
+__all__ = [
+    "dynosaur",
+    "experience",
+    "glan",
+    "look",
+    "main",
+    "project",
+    "reflection",
+    "review",
+    "sharing",
+    "stages",
+    "tools",
+    "versions",
+]

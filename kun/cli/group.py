@@ -115,11 +115,14 @@ def limited(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def open_project() -> "tuple[Project, Params]":
-    """That of the working directory."""
+    """That of the working directory; ConfigError when it was made for other code than is installed."""
     from kun.config import load_params
     from kun.project import Project
+    from kun.start.code import verify
 
-    return Project(), load_params()
+    project, params = Project(), load_params()
+    verify(project)
+    return project, params
 
 
 def with_limit(section: Any, limit: int | None) -> Any:

@@ -98,7 +98,7 @@ def train(name: str) -> None:
     \b
     Example:
       kun train label
-      accelerate launch --config_file configs/accelerate/8gpu.yaml -m kun train chat
+      accelerate launch --config_file configs/accelerate/8gpu.yaml -m kun train chat  # needs GPUs
     """
     from kun.train.sft import train
 
@@ -263,11 +263,11 @@ def release() -> None:
 @stage("report")
 def report() -> None:
     """Write the report, metrics and plots."""
-    from kun.release.report import report
+    from kun.report.report import report
 
     project, params = open_project()
     report(project, params)
-    say("report: reports/report.html, reports/report.zh-CN.html, metrics.json")
+    say("report: reports/index.html, reports/index.zh-CN.html, metrics.json")
 
 
 @main.command()

@@ -19,7 +19,7 @@ def plan(stage: str, rows: int) -> None:
     \b
     Example:
       kun plan label
-      accelerate launch --config_file configs/accelerate/8gpu.yaml -m kun plan polish --rows 512
+      accelerate launch --config_file configs/accelerate/8gpu.yaml -m kun plan polish --rows 512  # needs GPUs
     """
     from kun.forecast import forecast
 
@@ -53,12 +53,12 @@ def summary() -> None:
       kun summary
     """
     from kun.release.funnel import funnel_frame, funnel_text, read_counts
-    from kun.release.work import model_work, work_text
+    from kun.report.work import model_work, work_text
 
     project, params = open_project()
     click.echo(funnel_text(funnel_frame(read_counts(project))))
     if work := model_work(project):
         click.echo(f"\n{work_text(work)}")
     click.echo(
-        f"\ndataset  data/release ({params.release.name})\ncard     data/release/README.md\nreport   reports/report.html"
+        f"\ndataset  data/release ({params.release.name})\ncard     data/release/README.md\nreport   reports/index.html"
     )

@@ -17,7 +17,8 @@ GRAM = 10
 _SLOTS = 18  # bits: four times as many slots as a block has runs, so one run in eight finds its slot taken by another
 _CODES = 0x110000
 _ASSIGNED = 0x34000  # there are no letters behind plane 3
-_ASCII = np.array([chr(code).isalnum() for code in range(128)] + [False] * (_CODES - 128))
+_ASCII = np.zeros(_CODES, bool)
+_ASCII[:128] = [chr(code).isalnum() for code in range(128)]
 
 
 def top_gram_shares(proses: Sequence[str]) -> NDArray[np.float64]:

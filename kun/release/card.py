@@ -27,6 +27,7 @@ FREE_OUTPUT = {"apache-2.0", "mit", "bsd-3-clause"}
 """Licences of models that put no terms on what the model writes."""
 TERMS = {"gemma": "https://ai.google.dev/gemma/terms"}
 DEMO_BASE = "gemma3-270m-"
+TEMPLATE = Path(__file__).with_name("card.md.j2")
 SAMPLES = 3
 SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B", "1B<n<10B", "10B<n<100B")
 TOLD_PARAMS = (
@@ -46,7 +47,7 @@ def write_card(project: Project, params: Params, pairs: pl.DataFrame, folder: Pa
     licences = licence_terms(pairs, base)
     funnel, sources = funnel_frame(counts), source_frame(counts)
     text = render(
-        "card.md.j2",
+        TEMPLATE,
         front_matter=front_matter(params, pairs.height, licences),
         name=params.release.name,
         rows=pairs.height,
@@ -65,7 +66,7 @@ def write_card(project: Project, params: Params, pairs: pl.DataFrame, folder: Pa
         adapters=facts.training(project),
         gates=facts.gates(project, params.mix.sources.values()),
         evaluation=facts.evaluation(project),
-        means=facts.means(project, pairs),
+        means=facts.means(project, pairs.lazy()),
         samples=[json.dumps(row, ensure_ascii=False, indent=2) for row in _samples(pairs)],
         params=params,
         told_params=_told(params),

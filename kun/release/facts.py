@@ -17,7 +17,7 @@ from kun.tables.shards import read_dataset
 Facts = dict[str, Any]
 
 ADAPTERS = ("label", "chat")
-DECIDING = ("params.yaml", "dvc.yaml", "expectations", "kun")
+DECIDING = ("params.yaml", "dvc.yaml", "expectations", "kun", "code.yaml")
 """What decides the data, beside the data itself."""
 CLOCK = {"s", "ms", "second", "seconds", "time", "timestamp", "date", "wall", "elapsed", "duration"}
 """Words in the names of facts that differ from run to run; a page must not."""
@@ -70,7 +70,8 @@ def training(project: Project) -> list[Facts]:
 
 
 def gates(project: Project, sources: Iterable[Source] = ()) -> list[Facts]:
-    """For each gate that has run: `dataset`, `passed`, and how many `expectations` it has and `skipped`.
+    """For each gate that has run: `dataset`, `passed`, how many `expectations` it has, `failed` and `skipped`, and the
+    `page` that tells more (from reports/, "" when there is none).
 
     Of the main line, and of the pipelines that the `sources` of a mix come from.
     """
@@ -83,10 +84,17 @@ def gates(project: Project, sources: Iterable[Source] = ()) -> list[Facts]:
                 "dataset": result.get("dataset", path.stem),
                 "passed": result.get("success") is True,  # `passed` in the file is a number of expectations
                 "expectations": len(result.get("expectations", [])),
+                "failed": result.get("failed", 0),
                 "skipped": result.get("skipped", 0),
+                "page": _page(project, path.with_suffix(".html")),
             }
         )
     return found
+
+
+def _page(project: Project, path: Path) -> str:
+    reports = project.root / "reports"
+    return path.relative_to(reports).as_posix() if path.is_file() and path.is_relative_to(reports) else ""
 
 
 def evaluation(project: Project) -> Facts:
@@ -105,24 +113,23 @@ def flat(facts: Facts, above: str = "") -> Facts:
     return found
 
 
-def means(project: Project, pairs: pl.DataFrame) -> dict[str, float]:
+def means(project: Project, pairs: pl.LazyFrame) -> dict[str, float]:
     """Means over the pairs: scores, lengths in characters, length ratio of polishing; a mean of nothing is left out."""
-    found = {
-        "p_good": pairs["p_good"].mean(),
-        "copy_rate": pairs["copy_rate"].mean(),
-        "support": pairs["support"].mean(),
-        "length_ratio": _length_ratio(project, pairs),
-        "instruction_chars": pairs["instruction"].str.len_chars().mean(),
-        "answer_chars": pairs["output"].str.len_chars().mean(),
-    }
-    return {name: float(value) for name, value in found.items() if isinstance(value, int | float)}
+    scores = ("p_good", "copy_rate", "support")
+    lengths = {"instruction_chars": "instruction", "answer_chars": "output"}
+    asked = [pl.col(name).mean() for name in scores]
+    asked += [pl.col(column).str.len_chars().mean().alias(name) for name, column in lengths.items()]
+    found = pairs.select(asked).collect(engine="streaming").row(0, named=True)
+    found |= {"length_ratio": _length_ratio(project, pairs)}
+    order = (*scores, "length_ratio", *lengths)
+    return {name: float(found[name]) for name in order if isinstance(found[name], int | float)}
 
 
-def _length_ratio(project: Project, pairs: pl.DataFrame) -> Any:
+def _length_ratio(project: Project, pairs: pl.LazyFrame) -> Any:
     polished = optional_dataset(project, "polished", ["id", "length_ratio"])
     if polished is None:
         return None
-    return pairs.select("id").join(polished, on="id")["length_ratio"].mean()
+    return pairs.select("id").collect(engine="streaming").join(polished, on="id")["length_ratio"].mean()
 
 
 def commit(project: Project) -> str | None:

@@ -11,7 +11,6 @@ import jinja2
 
 from kun.tables.shards import disk_errors, place_beside
 
-TEMPLATES = Path(__file__).parent
 MISSING = "–"
 
 
@@ -30,10 +29,13 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(building, ignore_errors=True)
 
 
-def render(template: str, **values: Any) -> str:
-    """Fill a template of this folder; in `*.html.j2` every value is escaped, an unknown name is an error."""
+def render(template: Path, **values: Any) -> str:
+    """Fill a template, which may include others of its folder.
+
+    In `*.html.j2` every value is escaped; an unknown name is an error.
+    """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader(template.parent),
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -48,7 +50,7 @@ def render(template: str, **values: Any) -> str:
         "tally": tally,
     }
     environment.filters |= filters
-    return environment.get_template(template).render(values)
+    return environment.get_template(template.name).render(values)
 
 
 def count(value: int | None) -> str:

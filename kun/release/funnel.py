@@ -85,18 +85,18 @@ def funnel_text(funnel: pl.DataFrame, by_source: pl.DataFrame | None = None) -> 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table for the terminal: columns aligned by display width, the first to the left, the others to the right."""
     lines = [header, *rows]
-    widths = [max(_width(line[column]) for line in lines) for column in range(len(header))]
+    widths = [max(display_width(line[column]) for line in lines) for column in range(len(header))]
     return "\n".join(
         "  ".join(_pad(*cell) for cell in zip(line, widths, range(len(line)), strict=True)) for line in lines
     )
 
 
 def _pad(text: str, width: int, column: int) -> str:
-    space = " " * (width - _width(text))
+    space = " " * (width - display_width(text))
     return space + text if column else text + space
 
 
-def _width(text: str) -> int:
+def display_width(text: str) -> int:
     """Columns of a terminal: wide characters take two, combining marks none."""
     return sum(
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text

@@ -6,6 +6,7 @@ from kun.errors import InputError
 from kun.params import Params
 from kun.project import Project
 from kun.release.card import licence_terms, write_card
+from kun.release.checksums import write_sums
 from kun.release.facts import base_model
 from kun.release.files import replaced_folder
 from kun.release.formats import write_formats
@@ -13,7 +14,7 @@ from kun.tables.shards import read_dataset
 
 
 def release(project: Project, params: Params) -> dict[str, Any]:
-    """Write every format and the dataset card to data/release/; InputError when no pair was selected.
+    """Write every format, the dataset card and their checksums to data/release/; InputError when no pair was selected.
 
     Returns `name`, `pairs`, `shards`, `licences` (lower case, of sources and base model) and `folder`.
     """
@@ -26,6 +27,7 @@ def release(project: Project, params: Params) -> dict[str, Any]:
     with replaced_folder(folder) as building:
         shards = write_formats(pairs, building, params.release)
         write_card(project, params, pairs, building)
+        write_sums(building)
     return {
         "name": params.release.name,
         "pairs": pairs.height,

@@ -20,6 +20,7 @@ from kun.work.stage import ModelStage
 
 Margins = np.ndarray[Any, np.dtype[np.float64]]
 Scores = Sequence[float] | Margins
+CURVE = 20  # steps of the threshold from 0 to 1, of the curves in the report
 THRESHOLDS = (0.3, 0.5, 0.7, 0.9)  # a table to choose `judge.threshold` from
 
 
@@ -47,6 +48,16 @@ def precision_at(good: Scores, bad: Scores, threshold: float) -> dict[str, float
     false_rate = float(np.mean(np.asarray(bad) >= threshold))
     passed = recall + false_rate
     return {"precision": round(recall / passed, 4) if passed else 0.0, "recall": round(recall, 4)}
+
+
+def curve(good: Scores, bad: Scores) -> list[dict[str, float]]:
+    """At thresholds from 0 to 1: recall and false_rate, the shares of good and of bad items that pass."""
+    asked = [step / CURVE for step in range(CURVE + 1)]
+    return [{"threshold": at, "recall": _passing(good, at), "false_rate": _passing(bad, at)} for at in asked]
+
+
+def _passing(scores: Scores, threshold: float) -> float:
+    return round(float(np.mean(np.asarray(scores) >= threshold)), 4)
 
 
 def best_threshold(good: Scores, bad: Scores) -> float:
@@ -115,6 +126,7 @@ def _judge_report(good: Margins, by_kind: dict[str, Margins], calibrate: float) 
         "at_threshold": {str(t): precision_at(p_good, p_bad, t) for t in THRESHOLDS},
         "best_threshold": round(best, 4),
         "at_best_threshold": precision_at(p_good, p_bad, best),
+        "curve": curve(p_good, p_bad),
     }
 
 

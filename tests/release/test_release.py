@@ -14,6 +14,7 @@ from tests.release.conftest import chosen
 
 FILES = [
     "README.md",
+    "SHA256SUMS",
     "alpaca.jsonl",
     "data/train-00000-of-00002.parquet",
     "data/train-00001-of-00002.parquet",
@@ -24,7 +25,9 @@ FILES = [
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*.*"))}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
+    }
 
 
 def test_release_is_whole_and_the_same_every_time(project: Project, params: Params) -> None:

@@ -14,7 +14,7 @@ from kun.engine.base import Sampling
 from kun.params import Params
 from kun.project import Project
 from kun.train.corrupt import CORRUPTIONS, UNSEEN
-from kun.train.evaluate import auc, auc_interval, best_threshold, evaluate, precision_at, probabilities
+from kun.train.evaluate import CURVE, auc, auc_interval, best_threshold, curve, evaluate, precision_at, probabilities
 from kun.train.sft import train
 from kun.work.engines import load_engine
 from tests.made import FAKE, seed_pairs, seeds, store
@@ -43,6 +43,16 @@ def test_precision_counts_good_and_bad_as_equally_frequent() -> None:
     assert precision_at(good, bad, 0.5) == {"precision": 0.6, "recall": 0.75}  # 0.75 / (0.75 + 0.5)
     assert precision_at(good, bad, 0.95) == {"precision": 0.0, "recall": 0.0}, "nothing passed"
     assert precision_at(good, bad, 0.6) == precision_at(good, bad, 0.55), "at the threshold passes"
+
+
+def test_the_curve_falls_from_all_to_none() -> None:
+    told = curve([0.9, 0.6, 1.0], [0.6, 0.1])
+    assert [one["threshold"] for one in told] == [step / CURVE for step in range(CURVE + 1)]
+    assert told[0] == {"threshold": 0.0, "recall": 1.0, "false_rate": 1.0}
+    assert told[12] == {"threshold": 0.6, "recall": 1.0, "false_rate": 0.5}, "at the threshold is enough"
+    assert told[-1] == {"threshold": 1.0, "recall": 0.3333, "false_rate": 0.0}
+    for name in ("recall", "false_rate"):
+        assert [one[name] for one in told] == sorted((one[name] for one in told), reverse=True)
 
 
 def test_the_interval_holds_the_true_auc_as_often_as_it_says() -> None:

@@ -1,0 +1,1 @@
+"""The report of a run: one offline page a language, pictures and tables for DVC, metrics."""

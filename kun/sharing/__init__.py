@@ -1,0 +1,1 @@
+"""How a release reaches others: fetched from a project, a folder or the hub, and published there."""

@@ -1,0 +1,3 @@
+"""The tiny project of the release tests serves the report too."""
+
+from tests.release.conftest import evil, pairs, params, project  # noqa: F401
