@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kun.corpus.runs import blocks, codes_of
+from kun.corpus.runs import ASSIGNED, CODES, blocks, codes_of
 
 CLASSES = {
     "space": r"\s",
@@ -26,8 +26,6 @@ CLASSES = {
 
 _NAMES = [*CLASSES, "other"]
 _ASCII = _NAMES.index("ascii")
-_ASSIGNED = 0x34000  # planes 0 to 3; behind them lie variation selectors, and private use, both taken for "broken"
-_CODES = 0x110000
 
 
 def character_counts(texts: Sequence[str]) -> pl.DataFrame:
@@ -52,9 +50,9 @@ def character_counts(texts: Sequence[str]) -> pl.DataFrame:
 @cache
 def _table() -> NDArray[np.uint8]:
     """Code point -> place of its class in _NAMES; asked of polars, so that patterns mean what they mean in rules."""
-    table = np.full(_CODES, len(CLASSES), dtype=np.uint8)
-    table[_ASSIGNED:] = _NAMES.index("broken")
-    codes = [code for code in range(_ASSIGNED) if not 0xD800 <= code <= 0xDFFF]
+    table = np.full(CODES, len(CLASSES), dtype=np.uint8)
+    table[ASSIGNED:] = _NAMES.index("broken")  # variation selectors and private use
+    codes = [code for code in range(ASSIGNED) if not 0xD800 <= code <= 0xDFFF]
     characters = pl.Series([chr(code) for code in codes])
     for place, pattern in reversed([*enumerate(CLASSES.values())]):
         found = characters.str.contains(pattern).to_numpy()

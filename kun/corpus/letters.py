@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from kun.corpus.runs import blocks, codes_of
+from kun.corpus.runs import ASSIGNED, CODES, blocks, codes_of
 
 
 def bare(text: str) -> str:
@@ -39,9 +39,10 @@ def comparable(texts: Sequence[str]) -> list[str]:
 @cache
 def _tables() -> tuple[NDArray[np.bool_], NDArray[np.uint32]]:
     """For each code point whether it stays, and its lower case (its own where that is no single character)."""
-    characters = [chr(code) for code in range(0x110000)]
-    kept = np.fromiter((character.isalnum() for character in characters), dtype=bool, count=len(characters))
-    lower = np.arange(len(characters), dtype=np.uint32)
+    characters = [chr(code) for code in range(ASSIGNED)]
+    kept = np.zeros(CODES, bool)
+    kept[:ASSIGNED] = [character.isalnum() for character in characters]
+    lower = np.arange(CODES, dtype=np.uint32)
     for code in np.flatnonzero(kept).tolist():
         small = characters[code].lower()
         if len(small) == 1:

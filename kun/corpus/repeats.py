@@ -9,15 +9,13 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from kun.corpus.runs import FACTOR, Words, blocks, codes_of, joined, mixed, polynomials
+from kun.corpus.runs import ASSIGNED, CODES, FACTOR, Words, blocks, codes_of, joined, mixed, polynomials
 
 GRAM = 10
 """Units of the run whose repetition is measured: a letter or digit, or a whole Latin word."""
 
 _SLOTS = 18  # bits: four times as many slots as a block has runs, so one run in eight finds its slot taken by another
-_CODES = 0x110000
-_ASSIGNED = 0x34000  # there are no letters behind plane 3
-_ASCII = np.zeros(_CODES, bool)
+_ASCII = np.zeros(CODES, bool)
 _ASCII[:128] = [chr(code).isalnum() for code in range(128)]
 
 
@@ -55,8 +53,8 @@ def _units(proses: Sequence[str]) -> tuple[Words, NDArray[np.int64]]:
 @cache
 def _letters() -> NDArray[np.uint32]:
     """Code point -> that of its lower case; 0 for what `bare` leaves out, and for ASCII, which forms words."""
-    letters = np.zeros(_CODES, dtype=np.uint32)
-    for code in range(128, _ASSIGNED):
+    letters = np.zeros(CODES, dtype=np.uint32)
+    for code in range(128, ASSIGNED):
         if (character := chr(code)).isalnum():
             letters[code] = ord(character.lower()[0])
     return letters

@@ -8,6 +8,10 @@ from numpy.typing import NDArray
 Words = NDArray[np.uint64]
 
 FACTOR = np.uint64(0x9E3779B97F4A7C15)
+CODES = 0x110000
+ASSIGNED = 0x34000
+"""Planes 0 to 3. Behind them are no letters, but variation selectors and private use: tables of characters, which every
+process makes, need not ask for those."""
 _BLOCK = 2**16  # characters at a time: the passes over them stay in the processor's cache
 
 

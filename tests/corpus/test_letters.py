@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kun.corpus.letters import bare, bare_all, comparable
+from kun.corpus.runs import ASSIGNED, CODES
 
 
 def test_bare_drops_what_does_not_count() -> None:
@@ -30,3 +31,7 @@ def test_blocks_do_not_run_into_each_other() -> None:
 
 def test_a_text_without_letters_stands_for_itself() -> None:
     assert comparable(["！", "河！", ""]) == ["！", "河", ""]
+
+
+def test_there_are_no_letters_where_none_are_looked_for() -> None:
+    assert not [code for code in range(ASSIGNED, CODES) if chr(code).isalnum()]
