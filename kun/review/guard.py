@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "kun_review"
+"""With the port behind it: a browser gives cookies to all ports of a host, and each reviewer has a server."""
 HEADER = "x-kun-page"
 """What the page sends with every change; another page cannot read it, and cannot set it either."""
 MOST_BYTES = 1_000_000
@@ -68,12 +69,15 @@ class Guard:
                 if is_loopback(_hostname(f"//{request.headers.get('host', '')}"))
                 else _refused("this page answers to 127.0.0.1 alone")
             )
-        if _same(request.cookies.get(COOKIE, ""), self._token):
+        cookie = f"{COOKIE}_{request.url.port or 80}"
+        if _same(request.cookies.get(cookie, ""), self._token):
             return None
         if not _same(request.query_params.get("token", ""), self._token):
             return _refused("open the address that `kun review` printed, with its token")
         entered = RedirectResponse("/", status_code=303)  # so that the token leaves the address bar
-        entered.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
+        # Lax: a strict one would not come along when the address is opened from a mail or a chat. Reading changes nothing,
+        # and changes ask for the origin and the secret of the page.
+        entered.set_cookie(cookie, self._token, httponly=True, samesite="lax")
         return entered
 
     def _on_change(self, request: Request) -> Response | None:

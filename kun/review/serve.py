@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from kun.errors import InputError, KunError
 from kun.explain.find import find
 from kun.project import Project
-from kun.review.guard import is_loopback, new_token
 from kun.review.records import load_records
 from kun.review.sample import Wanted, sample
 from kun.review.session import Session
@@ -40,6 +39,7 @@ def serve(session: Session, host: str, port: int, say: Callable[[str], None]) ->
     try:
         import uvicorn
 
+        from kun.review.guard import is_loopback, new_token
         from kun.review.server import review_app
     except ModuleNotFoundError as error:
         raise InputError(f"kun review needs the package {error.name}; run: pip install 'kun[review]'") from None

@@ -114,13 +114,24 @@ def _in_order(rows: pl.DataFrame, params: Select, count: int) -> tuple[pl.DataFr
     row that repeats it does, and its quota is used up by it.
     """
     in_order = ranked(rows, params.rank, params.seed).sort("protected", descending=True, maintain_order=True)
-    _, repeated = without_repeats(in_order, params.dup_threshold, params.seed)
-    repeated = repeated.filter(~pl.col("protected"))
+    repeated = _repeated(in_order, params)
     unique = in_order.join(repeated, on="id", how="anti", maintain_order="left")
     beyond = within_quotas(unique, params.quotas, count).dropped.filter(~pl.col("protected"))
     fitting = unique.join(beyond, on="id", how="anti", maintain_order="left")
     place = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("protected")
     return fitting.with_columns(rank=place), [repeated, beyond]
+
+
+def _repeated(in_order: pl.DataFrame, params: Select) -> pl.DataFrame:
+    """Rows that repeat one before and are not protected, with their reason; the protected come first."""
+    found = []
+    while True:
+        others, repeats = without_repeats(in_order, params.dup_threshold, params.seed)
+        found.append(repeats.filter(~pl.col("protected")))
+        again = repeats.filter("protected")  # they stay, so what repeats them goes
+        if again.is_empty():
+            return pl.concat(found)
+        in_order = pl.concat([again.select(in_order.columns), others.filter(~pl.col("protected"))])
 
 
 class Pool(NamedTuple):

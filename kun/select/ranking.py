@@ -56,13 +56,16 @@ def filter_rules(params: Select) -> dict[str, Rule]:
 
 
 def ranked(rows: pl.DataFrame, rank: Rank, seed: int) -> pl.DataFrame:
-    """Rows in the order of the ranking, with `rank` from 1; equal ones in the order of their ids, then as they came."""
+    """Rows in the order of the ranking, with `rank` from 1; equal ones in the order of their ids, those without a
+    score last."""
     if rank.by == "random":
         key = pl.Series([unit_hash("rank", seed, one) for one in rows["id"]], dtype=pl.Float64)
     else:
         key = pl.repeat(0, rows.height, eager=True) if rank.by == "none" else rows[rank.by]
     keyed = rows.with_columns(key=key)
-    ordered = keyed.sort("key", "id", descending=[rank.descending, False], maintain_order=True).drop("key")
+    ordered = keyed.sort(
+        "key", "id", descending=[rank.descending, False], nulls_last=[True, False], maintain_order=True
+    ).drop("key")
     return ordered.with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
 
 

@@ -6,7 +6,6 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from kun.errors import InputError
 from kun.release.checksums import SUMS, check_sums
@@ -15,6 +14,8 @@ from kun.tables.shards import place_beside
 RELEASE = "data/release"
 HUB_NAME = r"[\w.-]+/[\w.-]+"
 CARD = "README.md"
+LOGIN = re.compile(r"(?<=://)[^/\s@]+@")
+"""Name and password or token in an address, which no message repeats."""
 STORES = ("dvc_data", "dvc_objects", "botocore", "asyncssh", "aiohttp", "builtins")
 """Packages whose errors tell of a store that cannot be read; `builtins`: OSError and its like."""
 
@@ -39,6 +40,8 @@ def fetch(source: str, target: Path, rev: str = "") -> Fetched:
     """
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise InputError(f"{target} is there already, and not empty; name another folder, or move it away")
+    if target.resolve() == Path.cwd():
+        raise InputError("DEST must not be the folder that you are in; name a new one, as in: kun fetch SOURCE tea")
     kind = _kind(source)
     if kind == "folder" and rev:
         raise InputError(f"--rev is for projects and the hub, and {source} is a folder of files")
@@ -49,12 +52,23 @@ def fetch(source: str, target: Path, rev: str = "") -> Fetched:
         if not (building / CARD).is_file():
             raise InputError(f"{source} holds no release: {CARD} is missing")
         checked = check_sums(building)
+        if checked is not None:
+            _no_strangers(building, source)
         if target.exists():
             target.rmdir()
         os.replace(building, target)  # noqa: PTH105
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return Fetched(kind, sum(path.is_file() for path in target.rglob("*")), checked)
+
+
+def _no_strangers(release: Path, source: str) -> None:
+    """InputError for a shard that the checksums do not name: whoever loads the release would read it too."""
+    lines = (release / SUMS).read_text(encoding="utf-8").splitlines()
+    named = {line[66:] for line in lines}  # behind 64 digits and two characters
+    for shard in sorted(release.glob("data/*.parquet")):
+        if (name := shard.relative_to(release).as_posix()) not in named:
+            raise InputError(f"{source}: {name} is not in {SUMS}: left by an older release, or put there")
 
 
 def _kind(source: str) -> str:
@@ -84,7 +98,7 @@ def _from_project(source: str, target: Path, rev: str) -> None:
     from dvc.scm import SCMError
 
     logging.getLogger("dvc").setLevel(logging.CRITICAL)  # its errors are told below, in one line
-    where = f"{source} at {rev}" if rev else source
+    where = LOGIN.sub("***@", f"{source} at {rev}" if rev else source)
     try:
         Repo.get(source, RELEASE, out=str(target), rev=rev or None)
     except KeyError:
@@ -109,17 +123,17 @@ def _why(where: str, error: Exception) -> str:
         if (text := " ".join(str(cause).split())) and text not in " ".join(told):
             told.append(text)
         cause = cause.__cause__
-    reason = "; ".join(told).rstrip(". ")
+    reason = LOGIN.sub("***@", "; ".join(told).rstrip(". "))
     return f"{where} cannot be fetched: {reason} (docs/sharing.md says what each message means)"
 
 
 def _from_hub(source: str, target: Path, rev: str) -> None:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
-    wanted: dict[str, Any] = {"repo_type": "dataset", "revision": rev or None}
     try:
-        found = Path(snapshot_download(source, **wanted))
+        commit = HfApi().dataset_info(source, revision=rev or None).sha  # a cache alone would do for an old release
+        found = Path(snapshot_download(source, repo_type="dataset", revision=commit))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
         raise InputError(
             f"{source} cannot be fetched from the hub: {' '.join(str(error).split())};"

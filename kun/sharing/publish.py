@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 UNANSWERED = ("httpx", "httpx2", "httpcore", "httpcore2")
 """Packages under huggingface_hub whose errors tell that nobody answered."""
-OURS = r"data/train-\d+-of-\d+\.parquet|[\w-]+\.jsonl|dataset_info\.json|SHA256SUMS"
+OURS = r"data/train-\d+-of-\d+\.parquet|(?:messages|alpaca|sharegpt)\.jsonl|dataset_info\.json|SHA256SUMS"
 """Files on the hub that an older release may have left: those that are no longer in it go with the commit."""
 
 
@@ -124,7 +124,7 @@ def _commit(api: "HfApi", planned: Plan, message: str) -> Sent:
 
 
 def _existing(api: "HfApi", planned: Plan) -> Any:
-    """The dataset as it is on the hub, None when there is none; InputError when it is open and should not be."""
+    """The dataset as it is on the hub, None when there is none; InputError when it is not as open as was asked."""
     from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
@@ -135,6 +135,8 @@ def _existing(api: "HfApi", planned: Plan) -> Any:
         return None
     if not found.private and not planned.public:
         raise InputError(f"{planned.name} is public on the hub already: say --public, or make it private there")
+    if found.private and planned.public:
+        raise InputError(f"{planned.name} is private on the hub: make it public there, or leave --public away")
     return found
 
 

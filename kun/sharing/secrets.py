@@ -12,17 +12,19 @@ import polars as pl
 
 from kun.corpus.private_forms import FORMS
 
-EDGE = r"(?:\b|\\[nrt])"
-"""Where a word begins: also behind a line break as JSON writes it, whose letter would else belong to the word."""
+EDGE = r"(?:^|[^A-Za-z0-9_]|\\[nrt])"
+"""Where a key begins: also behind a line break as JSON writes it, whose letter would else belong to the key, and behind
+a Chinese character, between which and a letter \\b sees no edge."""
+END = r"(?:[^A-Za-z0-9]|$)"
 SECRETS = {
-    "a Hugging Face token": EDGE + r"hf_[A-Za-z0-9]{30,}\b",
-    "an API key (sk-...)": EDGE + r"sk-(?:[A-Za-z]+-)*[A-Za-z0-9_]{20,}",
-    "an AWS access key": EDGE + r"(?:AKIA|ASIA)[A-Z0-9]{16}\b",
+    "a Hugging Face token": EDGE + r"hf_[A-Za-z0-9]{30,}",
+    "an API key (sk-...)": EDGE + r"sk-(?:[A-Za-z0-9_]+-)*[A-Za-z0-9_]{20,}",
+    "an AWS access key": EDGE + r"(?:AKIA|ASIA)[A-Z0-9]{16}" + END,
     "a GitHub token": EDGE + r"(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{40,})",
     "a Google API key": EDGE + r"AIza[A-Za-z0-9_-]{35}",
     "a Slack token": EDGE + r"xox[abprs]-[A-Za-z0-9-]{10,}",
     "a private key": r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----",
-    "a password in an address": EDGE + r"[a-z][a-z0-9+.-]*://[^\s/:@\"'<>]+:[^\s/:@\"'<>]{3,}@[\w.-]+",
+    "a password in an address": EDGE + r"[a-z][a-z0-9+.-]*://[^\s/:@\"'<>]*:[^\s/:@\"'<>]{3,}@[\w.-]+",
 }
 HOME = r"(?:/home/|/Users/|[A-Z]:\\\\?Users\\\\?)[\w.-]+"
 """Of the machine that made the release; looked for where people write no texts: on the card and in the index."""

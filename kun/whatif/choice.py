@@ -20,6 +20,7 @@ from kun.project import Project
 from kun.schemas import PAIR, conform
 from kun.select.choose import Choice, choose
 from kun.select.ranking import used_scores
+from kun.votes.store import votes_folder
 from kun.whatif.again import Reconsidered, Rows, reconsider
 from kun.whatif.stored import Stored
 from kun.whatif.texts import evals
@@ -151,10 +152,12 @@ def _scaled(stored: Stored, params: Select) -> Select:
 
 @contextmanager
 def _elsewhere(project: Project) -> Iterator[Project]:
-    """A project that has the base model and the scratch of this one, and a place of its own for what a stage writes."""
+    """A project that has base model, votes and scratch of this one, and a place of its own for what a stage writes."""
     with tempfile.TemporaryDirectory() as place:
         other = Project(Path(place), kept_in=project.scratch)
         if project.base.is_file():
             other.base.parent.mkdir(parents=True)
             shutil.copy(project.base, other.base)
+        if (votes := votes_folder(project)).is_dir():
+            shutil.copytree(votes, votes_folder(other))
         yield other

@@ -114,6 +114,29 @@ def test_a_protected_row_stays_in_spite_of_quotas_and_repeats_and_uses_them_up(p
     assert {key for key, reason in why.items() if reason == "quota"} == {IDS[row] for row in (1, 2, 3, 4)}
 
 
+def test_what_repeats_a_protected_row_goes_also_when_that_repeats_another(project: Project) -> None:
+    letters = "".join(chr(0x4E00 + 7 * number) for number in range(260))
+    texts = [letters[:200], letters[30:230], letters[60:]]  # each shares 0.74 with the next, the first and last 0.54
+    near = pairs(COUNT).with_columns(instruction=pl.Series([*texts, *pairs(COUNT)["instruction"][3:]]))
+    store(project, "mixed", near)
+    for row in (0, 1):
+        append(votes_folder(project), Vote(IDS[row], "mixed", "keep", "anna", seen_key(near.row(row, named=True)), {}))
+    run(project, dup_threshold=0.65, top=8)
+    assert {0, 1} <= set(kept(project))
+    assert reasons(project, "select")[IDS[2]] == "near_duplicate"
+
+
+def test_a_protected_row_without_a_score_is_the_last_of_the_ranking(project: Project) -> None:
+    unscored = losses(pairs(COUNT), [0.3 * number for number in range(COUNT - 1)] + [2.5]).with_columns(
+        s_cond=pl.when(pl.int_range(COUNT) != 3).then("s_cond")
+    )
+    store(project, "losses", unscored)
+    say(project, 3, "keep")
+    say(project, 1, "keep")
+    run(project)
+    assert kept(project)[:2] == [1, 3]
+
+
 def test_an_edit_replaces_the_texts_and_says_whose_it_is(project: Project) -> None:
     before = pairs(COUNT).row(6, named=True)
     say(project, 6, "edit", "li", output="改过的回答。")

@@ -34,7 +34,7 @@ def test_a_release_folder_is_copied_and_checked(released: Project, tmp_path: Pat
     assert result.stderr == f"fetch: 8 files from a folder in {tmp_path}/got/tea; 7 checked\n"
 
 
-@pytest.mark.parametrize("damage", ["changed", "missing", "outside"])
+@pytest.mark.parametrize("damage", ["changed", "missing", "outside", "stranger"])
 def test_a_damaged_release_is_refused_and_leaves_nothing(released: Project, tmp_path: Path, damage: str) -> None:
     bad = tmp_path / "bad"
     shutil.copytree(released.dataset("release"), bad)
@@ -42,12 +42,15 @@ def test_a_damaged_release_is_refused_and_leaves_nothing(released: Project, tmp_
         "changed": "alpaca.jsonl in",
         "missing": "names alpaca.jsonl, which is missing",
         "outside": "cannot be read",
+        "stranger": "data/train-00000-of-00009.parquet is not in SHA256SUMS",
     }
     if damage == "changed":
         (bad / "alpaca.jsonl").unlink()
         (bad / "alpaca.jsonl").write_text("{}\n")
     elif damage == "missing":
         (bad / "alpaca.jsonl").unlink()
+    elif damage == "stranger":
+        shutil.copy(bad / "data/train-00000-of-00002.parquet", bad / "data/train-00000-of-00009.parquet")
     else:
         (bad / SUMS).unlink()
         (bad / SUMS).write_text("0" * 64 + "  ../../etc/passwd\n")
@@ -115,6 +118,7 @@ def test_dvc_alone_reads_it_too(released: Project, tmp_path: Path) -> None:
         ("{root}", ["--rev", "v9"], "unknown Git revision 'v9'"),
         ("{root}/data", [], "is neither a release"),
         ("{root}/data/release", ["--rev", "v1"], "--rev is for projects and the hub"),
+        ("https://oauth2:leaf123@127.0.0.1:9/x.git", [], "https://***@127.0.0.1:9/x.git cannot be fetched"),
     ],
 )
 def test_a_source_that_gives_nothing(
@@ -124,7 +128,16 @@ def test_a_source_that_gives_nothing(
     assert result.exit_code == 2
     assert told in result.stderr
     assert result.stderr.count("\n") == 1
+    assert "leaf123" not in result.stderr
     assert not (tmp_path / "tea").exists()
+
+
+def test_the_current_folder_is_no_target(released: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    result = fetch(released.dataset("release"), Path())
+    assert result.exit_code == 2
+    assert "DEST must not be the folder that you are in" in result.stderr
 
 
 def test_a_project_whose_data_nobody_pushed(released: Project, tmp_path: Path) -> None:
@@ -183,6 +196,9 @@ def test_a_dataset_of_the_hub(released: Project, hub: Hub, tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     assert content(tmp_path / "tea") == files
     assert "8 files from a hub in" in done.stderr
+    hub.datasets.clear()
+    shutil.rmtree(tmp_path / "tea")
+    assert from_hub(hub, tmp_path).returncode == 2, "what is in the cache may be an old release"
 
 
 def test_a_dataset_that_is_not_on_the_hub(hub: Hub, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from kun.cli import main
 from kun.project import Project
 from kun.release.checksums import write_sums
+from kun.sharing.secrets import scan
 from kun.tables.shards import write_json
 from tests.copies import OFFLINE_GUARD, ROOT
 from tests.sharing.hub import READER, TOKEN, Dataset, Hub
@@ -113,11 +114,14 @@ def test_after_an_error_nothing_is_seen_and_only_what_is_missing_is_sent(release
 
 def test_shards_of_an_older_release_go_with_the_commit(released: Project, online: Hub) -> None:
     online.datasets[NAME] = Dataset(private=True)
-    online.datasets[NAME].add({"data/train-00009-of-00010.parquet": b"old", "NOTES.md": b"of the owner"}, "older")
+    online.datasets[NAME].add(
+        {"data/train-00009-of-00010.parquet": b"old", "NOTES.md": b"of the owner", "eval.jsonl": b""}, "older"
+    )
     assert publish("--yes").exit_code == 0
     files = online.datasets[NAME].files
     assert "data/train-00009-of-00010.parquet" not in files
     assert files["NOTES.md"] == b"of the owner"
+    assert "eval.jsonl" in files
 
 
 def test_a_public_dataset_is_made_and_changed_only_on_request(released: Project, online: Hub) -> None:
@@ -126,6 +130,10 @@ def test_a_public_dataset_is_made_and_changed_only_on_request(released: Project,
     done = publish("--yes")
     assert (done.exit_code, len(online.datasets[NAME].commits)) == (2, 1)
     assert "is public on the hub already: say --public" in done.stderr
+    online.datasets[NAME].private = True
+    done = publish("--public", "--yes")
+    assert (done.exit_code, len(online.datasets[NAME].commits)) == (2, 1)
+    assert "is private on the hub: make it public there" in done.stderr
     del online.datasets[NAME]
     done = publish("--public", "--yes")
     assert "public: everybody can see and download it" in done.stdout
@@ -197,6 +205,32 @@ def test_a_secret_in_the_texts_is_named_by_place_and_never_quoted(here: Project,
     told = refused()
     assert f"data/release/messages.jsonl:4: {kind}" in told
     assert SECRETS[kind][-12:] not in told
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "hf_" + "Ab3" * 12,
+        "AKIA" + "ABCD1234" * 2,
+        "sk-or-v1-" + "0f" * 32,
+        "sk-proj-aB3d-" + "x1" * 20,
+        "ghp_" + "k9" * 18,
+        "https://tea:leaf123@store.example",
+        "redis://:leaf123@store.example",
+    ],
+)
+@pytest.mark.parametrize("around", ["令牌是{}请保密", "{}的", "（{}）", "x = {}"])
+def test_a_key_beside_chinese_characters_is_one(tmp_path: Path, key: str, around: str) -> None:
+    (tmp_path / "alpaca.jsonl").write_text(json.dumps({"output": around.format(key)}, ensure_ascii=False))
+    assert [(one.file, one.line) for one in scan(tmp_path, emails=False)] == [("alpaca.jsonl", 1)]
+
+
+@pytest.mark.parametrize(
+    "text", ["task-" + "x" * 30, "shf_" + "a" * 40, "XAKIA" + "ABCD1234" * 2, "https://a.cn:80/b@c"]
+)
+def test_what_only_resembles_a_key(tmp_path: Path, text: str) -> None:
+    (tmp_path / "alpaca.jsonl").write_text(json.dumps({"output": text}))
+    assert not scan(tmp_path, emails=False)
 
 
 def test_a_secret_in_a_shard_and_a_path_on_the_card(here: Project) -> None:

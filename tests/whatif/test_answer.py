@@ -21,6 +21,8 @@ from kun.params import Params
 from kun.project import Project
 from kun.select.choose import select
 from kun.tables.shards import read_dataset
+from kun.votes.store import append, votes_folder
+from kun.votes.vote import Vote, seen_key
 from kun.whatif import choice
 from kun.whatif.answer import Answer, answer
 from kun.whatif.page import page
@@ -93,6 +95,17 @@ def test_it_says_what_the_stages_then_do(finished: Copy, tmp_path: Path, words: 
             by_predicate=pl.col("id") == row["id"], named=True
         )
         assert (row["reason"], row["threshold"]) == (ledger["reason"], ledger["threshold"])
+
+
+def test_votes_count_as_they_do_in_the_stage(finished: Copy, tmp_path: Path) -> None:
+    copy = duplicate(finished, tmp_path)
+    out = read_dataset(copy.project.dataset("mixed")).row(0, named=True)
+    append(votes_folder(copy.project), Vote(out["id"], "mixed", "drop", "anna", seen_key(out), {}))
+    params = load_params(copy.root / "params.yaml")
+    released = run_stages(copy, params).height
+    told = asked(copy, "mix.limit=100000")
+    assert (told.before, told.gained, told.lost) == (released, 0, 0)
+    assert asked(copy, "select.votes=ignore").gained == 1
 
 
 def test_what_a_limit_dropped_comes_back_when_it_is_loosened(finished: Copy, tmp_path: Path) -> None:
