@@ -29,8 +29,13 @@ def markdown(title: str, header: Sequence[str], rows: Rows) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown shows as it is: each mark that could mean something stands as its number."""
-    return re.sub(r"[&<>|`\\\[\]*_~@#!:$]", lambda mark: f"&#{ord(mark[0])};", text)
+    """Text that Markdown shows as it is: each mark that could mean something stands as its number.
+
+    Forges look for names, numbers and addresses once more in what was rendered: an empty comment parts those.
+    """
+    numbered = re.sub(r"[&<>|`\\\[\]*_~@#!:$]", lambda mark: f"&#{ord(mark[0])};", text)
+    parted = re.sub(r"(&#(?:35|64);)", r"\1<!-- -->", numbered)
+    return re.sub(r"(?i)(www)\.", r"\1<!-- -->.", parted)
 
 
 def short(text: str) -> str:

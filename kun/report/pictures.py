@@ -73,7 +73,7 @@ def _stage(told: dict[str, Any], name: str, colours: dict[str, str], words: Word
     parts, at = [], 0
     for what, colour, rows in pieces:
         if rows > 0:
-            parts.append(Part(at, at + rows, colour, f"{name}, {what}: {rows:,}"))
+            parts.append(Part(at, at + rows, colour, plain(f"{name}, {what}: {rows:,}")))
             at += rows
     part = share(told["kept"] / told["rows_in"]) if told["rows_in"] else "–"
     return Bar(clipped(name), parts, f"{told['kept']:,} · {part}")
@@ -184,7 +184,11 @@ def _coverage(table: pl.DataFrame | None, words: Words) -> Picture | None:
     fields = table.filter(pl.col("kind") == "field").head(FIELDS)
     name = "zh" if words["lang"].startswith("zh") else "en"
     drawn = [
-        Bar(clipped(row[name]), [Part(0, row["pairs"], "three", f"{row[name]}: {row['pairs']:,}")], count(row["pairs"]))
+        Bar(
+            clipped(row[name]),
+            [Part(0, row["pairs"], "three", plain(f"{row[name]}: {row['pairs']:,}"))],
+            count(row["pairs"]),
+        )
         for row in fields.iter_rows(named=True)
     ]
     return Picture(words["coverage_pairs"], svg(bars(drawn), words["coverage_pairs"])) if drawn else None
@@ -192,7 +196,12 @@ def _coverage(table: pl.DataFrame | None, words: Words) -> Picture | None:
 
 def clipped(name: str, most: int = NARROW) -> str:
     """A name that fits beside a bar, by columns of a terminal: letters of any script have about that width."""
-    told = "".join(char if char.isprintable() else " " for char in name)
+    told = plain(name)
     while display_width(told) > most:
         told = told.removesuffix("…")[:-1] + "…"
     return told
+
+
+def plain(text: str) -> str:
+    """Without control characters: one in the name of a file would be no XML."""
+    return "".join(char if char.isprintable() else " " for char in text)

@@ -1,5 +1,6 @@
 """What other parameters would do to the release: rows, mix, lengths, examples."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -7,15 +8,18 @@ from typing import Any
 
 import polars as pl
 
+from kun.config import read_tree
 from kun.params import Params
 from kun.project import Project
 from kun.whatif.chain import DATASETS, SEEN, VERDICT, Chain, run_chain
-from kun.whatif.scope import check_answerable
-from kun.whatif.settings import Setting
+from kun.whatif.scope import NO_ROWS, check_answerable, why_not
+from kun.whatif.settings import Setting, moved_since
 from kun.whatif.stored import Stored, TooMany
 from kun.whatif.work import Waiting, waiting
 from kun.work.pilot import Estimate, share
 
+ENOUGH = 30
+"""Rows of the release in a sample from which on they say how many rows of all one stands for."""
 BANDS = (50, 100, 200, 400, 800)
 """Characters of an answer."""
 EXAMPLES = 10
@@ -98,15 +102,26 @@ def _told(chain: Chain, settings: list[Setting]) -> Answer:
             "lost": _examples(_first(why), stored.scan("selected")),
         },
         [waiting(stored.project, stage, whole(rows)) for stage, rows in chain.waiting.items() if rows],
-        chain.notes,
+        [*_stale(stored.project), *chain.notes],
     )
+
+
+def _stale(project: Project) -> list[str]:
+    tree = read_tree(project.root / "params.yaml")
+    moved = [key for key in moved_since(project.root, tree) if why_not(key) != NO_ROWS]
+    if not moved:
+        return []
+    return [
+        f"params.yaml has changed since the last run ({', '.join(moved)}): `dvc repro` first, or the answer mixes both"
+    ]
 
 
 def _whole_of(chain: Chain) -> Callable[[int], int]:
     """Rows of the sample -> rows of all, by what of the release is in the sample."""
     if chain.stored.share >= 1:
         return lambda rows: rows
-    scale = chain.stored.rows("selected") / max(chain.stored.scan("selected").select(pl.len()).collect().item(), 1)
+    seen = chain.stored.scan("selected").select(pl.len()).collect().item()
+    scale = chain.stored.rows("selected") / seen if seen >= ENOUGH else 1 / chain.stored.share
     return lambda rows: round(rows * scale)
 
 
@@ -114,9 +129,13 @@ def _estimate(total: int, seen: int, lost: int, gained: int, sampled: float) -> 
     """Rows released; of a sample with its 95% interval."""
     if sampled >= 1:
         return Estimate(*[float(total - lost + gained)] * 3)
-    less, more = share(lost, max(seen, lost)), share(gained, max(seen, gained))
-    value = total * (1 - less.value + more.value)
-    return Estimate(value, total * (1 - less.high + more.low), total * (1 - less.low + more.high))
+    less, scale = share(lost, max(seen, lost)), total / seen if seen >= ENOUGH else 1 / sampled
+    new, spread = gained * scale, 1.96 * scale * math.sqrt(gained + 1)  # Poisson: more may come than were there
+    return Estimate(
+        total * (1 - less.value) + new,
+        total * (1 - less.high) + max(0.0, new - spread),
+        total * (1 - less.low) + new + spread,
+    )
 
 
 def _steps(chain: Chain, released: int) -> list[Step]:

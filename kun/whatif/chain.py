@@ -66,7 +66,7 @@ def run_chain(stored: Stored, old: Params, new: Params, settings: Sequence[Setti
     keys = {one.key for one in settings}
     chain = Chain(stored, old, new, {key.split(".")[0] for key in keys}, keys)
     need(stored.project, ["pairs", "mixed", "losses", "selected"])
-    for step in (_clean, _corpus, _instructions, _floor, _pairs, _mix_and_select):
+    for step in (_clean, _corpus, _instructions, _twins, _floor, _pairs, _mix_and_select):
         step(chain)
     return chain
 
@@ -101,8 +101,10 @@ def _instructions(chain: Chain) -> None:
     found = texts.again_instructions(chain.stored, chain.old, chain.new)
     chain.drop("instructions", found.lost)
     fresh = found.gained.height
-    if chain.keys & {"instructions.dup_threshold", "instructions.seed"}:
-        chain.stored.at_most(chain.stored.rows("instructions"), choice.REQUESTS)
+    repeats = chain.keys & {"instructions.dup_threshold", "instructions.seed"}
+    if repeats and not _comparable(chain, chain.stored.rows("instructions")):
+        _not_compared(chain, chain.stored.rows("instructions"), "instructions")
+    elif repeats:
         again, back = texts.again_repeats(chain.stored, chain.new, chain.lost())
         chain.drop("instructions", again)
         fresh += back.height
@@ -146,20 +148,38 @@ def _mix(chain: Chain) -> pl.DataFrame:
     again = chain.keys & {"mix.dup_threshold", "mix.sources"} or any(
         key.startswith("mix.sources.") for key in chain.keys
     )
-    twins = choice.lost_twins(stored, chain.lost())
+    twins = choice.lost_twins(stored, chain.lost(), "mix")
     rows = sum(table.height for table in tables.values())
     compare = bool(again or gained.height or twins)
-    if compare and not (rows <= choice.REQUESTS and stored.share == 1) and not stored.exact:
+    if compare and not _comparable(chain, rows):
         compare = False
-        chain.notes.append(
-            f"{round(rows / stored.share):,} requests were not compared again for repeats (mix.dup_threshold): "
-            "those of today count; --exact compares"
-        )
+        _not_compared(chain, round(rows / stored.share), "mix")
     mixed, dropped = choice.again_mix(stored, params, tables, compare)
     chain.gone += [verdicts("mix", part) for part in dropped]
     before = stored.read("mixed", ["id"])
     chain.gained["mix"] = mixed.join(before, on="id", how="anti").height
     return mixed
+
+
+def _comparable(chain: Chain, rows: int) -> bool:
+    """Whether requests are compared with each other; a sample would miss most pairs that repeat each other."""
+    return chain.stored.exact or (rows <= choice.REQUESTS and chain.stored.share == 1)
+
+
+def _not_compared(chain: Chain, rows: int, stage: str) -> None:
+    chain.notes.append(
+        f"{rows:,} requests were not compared again for repeats ({stage}.dup_threshold): those of today count; "
+        "--exact compares"
+    )
+
+
+def _twins(chain: Chain) -> None:
+    """Repeats of what would be lost: the stages would keep them, and where they end is not known."""
+    for stage in ("dedup", "instructions"):
+        if twins := choice.lost_twins(chain.stored, chain.lost(), stage):
+            chain.notes.append(
+                f"{twins:,} rows that {stage} dropped repeat one that would be lost; they may come back, and are not counted"
+            )
 
 
 def _wait(chain: Chain, stage: str, rows: int) -> None:

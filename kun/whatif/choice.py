@@ -109,9 +109,10 @@ def again_mix(
     return kept, [new.dropped, again, *beyond]
 
 
-def lost_twins(stored: Stored, lost: pl.LazyFrame) -> int:
-    """Pairs of the mix that only repeat one that would be lost."""
-    told = stored.ledger("mix").filter(reason="near_duplicate").select(id=pl.col("value").str.extract(r"with (\S+)$"))
+def lost_twins(stored: Stored, lost: pl.LazyFrame, stage: str) -> int:
+    """Rows that a stage dropped for repeating one that would be lost."""
+    repeats = pl.col("reason").is_in(["near_duplicate", "exact_duplicate"])
+    told = stored.ledger(stage).filter(repeats).select(id=pl.col("value").str.extract(r"(?:with|same as) (\S+)$"))
     return int(told.join(lost.select("id"), on="id", how="semi").select(pl.len()).collect().item())
 
 

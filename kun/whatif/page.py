@@ -9,6 +9,7 @@ from kun.forecast import duration
 from kun.release.files import count
 from kun.release.funnel import text_table
 from kun.whatif.answer import Answer
+from kun.whatif.settings import assignment
 from kun.whatif.work import Waiting
 
 SHORT = 60
@@ -76,7 +77,7 @@ def _wait(one: Waiting, answer: Answer) -> str:
         if one.seconds is not None
         else "its speed is not known"
     )
-    settings = " ".join(f"-S '{setting.key}={_value(setting.new)}'" for setting in answer.settings)
+    settings = " ".join(f"-S {assignment(setting)}" for setting in answer.settings)
     return (
         f"{count(one.rows)} rows that {one.stage} would let in have seen no model yet ({', '.join(one.needs)}): "
         f"`dvc exp run {settings}` would compute them, {took}"

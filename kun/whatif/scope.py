@@ -1,11 +1,10 @@
 """Which parameters can be answered from stored data, and what would answer the others."""
 
-import json
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from kun.errors import ConfigError
-from kun.whatif.settings import Setting
+from kun.whatif.settings import Setting, assignment
 
 NO_ROWS = "decides nothing about which rows there are"
 READ_AGAIN = "all texts would have to be read again, by no model"
@@ -56,7 +55,6 @@ def why_not(key: str) -> str:
 
 def _command(setting: Setting) -> str:
     section = setting.key.split(".")[0]
-    assignment = f"-S '{setting.key}={json.dumps(setting.new, ensure_ascii=False)}'"
     if section in OTHER_PIPELINES:
-        return f"`dvc exp run {assignment} pipelines/{section}/dvc.yaml` would tell"
-    return f"`dvc exp run {assignment}` would tell"
+        return f"`dvc exp run -S {assignment(setting)} pipelines/{section}/dvc.yaml` would tell"
+    return f"`dvc exp run -S {assignment(setting)}` would tell"

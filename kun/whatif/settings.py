@@ -2,8 +2,11 @@
 
 import copy
 import difflib
+import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -25,6 +28,27 @@ class Setting:
     old: Any
     """None where the key is new: a cap of a source that had none."""
     new: Any
+
+
+def assignment(setting: Setting) -> str:
+    """For `dvc exp run -S`: in the grammar of Hydra, which has no quotes round keys, and + before a key that is new."""
+    return shlex.quote(f"{'+' if setting.old is None else ''}{setting.key}={_hydra(setting.new)}")
+
+
+def _hydra(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{name}:{_hydra(one)}" for name, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_hydra, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def moved_since(root: Path, tree: Any) -> list[str]:
+    """Parameters, or sections, that are no longer what the stored data were made with, as dvc.lock has it."""
+    lock = root / "dvc.lock"
+    stages = yaml.safe_load(lock.read_text(encoding="utf-8")).get("stages", {}) if lock.is_file() else {}
+    used = [stage.get("params", {}).get("params.yaml", {}) for stage in stages.values()]
+    return sorted({key for params in used for key, value in params.items() if _get(tree, key) != value})
 
 
 def parse(words: Sequence[str], tree: Any) -> tuple[Params, list[Setting]]:

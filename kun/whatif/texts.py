@@ -26,12 +26,18 @@ LABELS = 20_000
 
 
 def again_clean(stored: Stored, old: Clean, new: Clean) -> Reconsidered:
-    """Under other limits of `clean`. Of dropped texts neither tokens nor lines that a whole site has are looked at."""
+    """Under other limits of `clean`. Of dropped texts lines that a whole site has are not looked at, and tokens are those that
+    the ledger tells of texts that were too long."""
     unsafe = unsafe_words(stored.project.root / new.unsafe_words)
+    tokens = pl.col("value").str.extract(r"(\d+)").cast(pl.Int64).fill_null(0)
+    long = stored.ledger("clean").filter(reason="too_long").select("id", n_tokens=tokens).collect()
 
     def seen(texts: pl.DataFrame, _: Collection[str] = ()) -> pl.DataFrame:
         found, _repaired = looked_at(texts.drop("n_tokens", strict=False), new, unsafe)
-        return found.with_columns(texts["n_tokens"] if "n_tokens" in texts.columns else pl.lit(0).alias("n_tokens"))
+        if "n_tokens" in texts.columns:
+            return found.with_columns(texts["n_tokens"])
+        told = found.join(long, on="id", how="left", maintain_order="left")
+        return told.with_columns(pl.col("n_tokens").fill_null(0))
 
     def of_kept(texts: pl.DataFrame, wanted: Collection[str]) -> pl.DataFrame:
         return texts.with_columns(masked="text") if set(wanted) <= set(CLEAN) else seen(texts)

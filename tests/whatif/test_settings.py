@@ -1,15 +1,19 @@
 """KEY=VALUE as the parameters take it."""
 
 import json
+import shlex
+import shutil
 from pathlib import Path
 
 import pytest
+import yaml
+from dvc.utils.hydra import apply_overrides
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kun.config import read_tree
 from kun.errors import ConfigError
-from kun.whatif.settings import dotted_keys, parse
+from kun.whatif.settings import assignment, dotted_keys, moved_since, parse
 
 ROOT = Path(__file__).parents[2]
 TREE = read_tree(ROOT / "params.yaml")
@@ -59,3 +63,31 @@ def test_any_word_is_a_setting_or_a_clear_error(key: str, value: str) -> None:
         parse([f"{key}={value}"], TREE)
     except ConfigError as error:
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "judge.threshold=0.8",
+        "select.rank={by: ifd_ppl, descending: true}",
+        "select.filters=[{score: p_good, at_least: 0.5}]",
+        "select.quotas.forum=5",
+        "mix.caps={essays/city: 3}",
+        "select.arms=[random, longest]",
+    ],
+)
+def test_dvc_takes_the_assignment_that_is_printed(tmp_path: Path, word: str) -> None:
+    _, (setting,) = parse([word], TREE)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    apply_overrides(tmp_path / "params.yaml", shlex.split(assignment(setting)))
+    key, value = setting.key.split("."), read_tree(tmp_path / "params.yaml")
+    for name in key:
+        value = value[name]
+    assert value == setting.new
+
+
+def test_parameters_that_have_moved_since_the_run_are_named(tmp_path: Path) -> None:
+    lock = {"stages": {"pairs": {"params": {"params.yaml": {"pairs": {"min_chars": 20}, "judge.threshold": 0.4}}}}}
+    (tmp_path / "dvc.lock").write_text(yaml.safe_dump(lock))
+    assert moved_since(tmp_path, {"pairs": {"min_chars": 100}, "judge": {"threshold": 0.4}}) == ["pairs"]
+    assert moved_since(tmp_path / "never-run", {}) == []
