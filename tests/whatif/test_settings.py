@@ -72,7 +72,7 @@ def test_any_word_is_a_setting_or_a_clear_error(key: str, value: str) -> None:
         "select.rank={by: ifd_ppl, descending: true}",
         "select.filters=[{score: p_good, at_least: 0.5}]",
         "select.quotas.forum=5",
-        "mix.caps={essays/city: 3}",
+        "mix.caps={kun: 3}",
         "select.arms=[random, longest]",
     ],
 )
