@@ -31,8 +31,9 @@ class Setting:
 
 
 def assignment(setting: Setting) -> str:
-    """For `dvc exp run -S`: in the grammar of Hydra, which has no quotes round keys, and + before a key that is new."""
-    return shlex.quote(f"{'+' if setting.old is None else ''}{setting.key}={_hydra(setting.new)}")
+    """For `dvc exp run -S`: in the grammar of Hydra, which has no quotes round keys, and ++ before what may hold a new key."""
+    force = "++" if setting.old is None or isinstance(setting.new, dict) else ""
+    return shlex.quote(f"{force}{setting.key}={_hydra(setting.new)}")
 
 
 def _hydra(value: Any) -> str:
