@@ -51,8 +51,8 @@ def why(stage: str, source: str, reason: str, count: int) -> None:
       kun why
       kun why --stage clean --source forum --examples 5
     """
-    from kun.explain.page import printable
     from kun.explain.why import examples, reasons
+    from kun.release.funnel import printable
 
     project, _ = open_project()
     for found in reasons(project, stage, source, reason):

@@ -1,6 +1,7 @@
 """How two versions differ as a whole: lengths, scores, sources, reasons, parameters, models, inputs."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +78,14 @@ def _reasons(version: Version) -> dict[tuple[str, str], int]:
 
 def param_shift(before: Version, after: Version) -> Shift:
     """Leaves of params.yaml that differ; None where one version has no such key."""
-    left, right = leaves(before.params), leaves(after.params)
-    keys = list(dict.fromkeys([*left, *right]))
-    return [
-        {"name": key, "before": left.get(key), "after": right.get(key)}
-        for key in keys
-        if left.get(key) != right.get(key)
-    ]
+    return _differing(leaves(before.params), leaves(after.params))
+
+
+def _differing(left: Mapping[str, Any], right: Mapping[str, Any]) -> Shift:
+    """Keys whose values differ, in the order of the first version; None where one has no such key."""
+    keys = dict.fromkeys([*left, *right])
+    both = [{"name": key, "before": left.get(key), "after": right.get(key)} for key in keys]
+    return [one for one in both if one["before"] != one["after"]]
 
 
 def leaves(tree: Any, above: str = "") -> dict[str, Any]:
@@ -98,13 +100,7 @@ def leaves(tree: Any, above: str = "") -> dict[str, Any]:
 
 def model_shift(before: Version, after: Version) -> Shift:
     """Pinned and trained models that are others: name and fingerprint of models/*.json, hashes of trained ones."""
-    left, right = _models(before), _models(after)
-    names = list(dict.fromkeys([*left, *right]))
-    return [
-        {"name": name, "before": left.get(name), "after": right.get(name)}
-        for name in names
-        if left.get(name) != right.get(name)
-    ]
+    return _differing(_models(before), _models(after))
 
 
 def _models(version: Version) -> dict[str, str]:
@@ -124,13 +120,7 @@ def _models(version: Version) -> dict[str, str]:
 
 def input_shift(before: Version, after: Version) -> Shift:
     """What no stage makes and the stages depend on (raw data, prompts, code), where it differs: hashes of dvc.lock."""
-    left, right = _inputs(before), _inputs(after)
-    keys = list(dict.fromkeys([*left, *right]))
-    return [
-        {"name": key, "before": left.get(key), "after": right.get(key)}
-        for key in keys
-        if left.get(key) != right.get(key)
-    ]
+    return _differing(_inputs(before), _inputs(after))
 
 
 def _inputs(version: Version) -> dict[str, str]:
@@ -153,13 +143,7 @@ def metrics(version: Version) -> dict[str, Any]:
 
 def metric_shift(before: Version, after: Version) -> Shift:
     """Metrics that differ."""
-    left, right = metrics(before), metrics(after)
-    keys = list(dict.fromkeys([*left, *right]))
-    return [
-        {"name": key, "before": left.get(key), "after": right.get(key)}
-        for key in keys
-        if left.get(key) != right.get(key)
-    ]
+    return _differing(metrics(before), metrics(after))
 
 
 def shown(value: Any) -> str:

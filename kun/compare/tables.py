@@ -3,8 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 
-from kun.explain.page import printable
-from kun.release.funnel import text_table
+from kun.release.funnel import printable, text_table
 
 SHORT = 120
 """Characters of a text in a cell."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from kun.explain.life import Step
 from kun.explain.values import RuleValue
-from kun.release.funnel import text_table
+from kun.release.funnel import printable, text_table
 
 SHORT = 160
 """Characters of a text that are shown unless all of it is wanted."""
@@ -34,11 +34,6 @@ WRITTEN = {
 def page(record: str, steps: Sequence[Step], full: bool) -> str:
     """One paragraph a stage; texts, prompts and passed rules whole when `full`."""
     return "\n\n".join([f"record {record}", *("\n".join(_lines(step, full)) for step in steps)])
-
-
-def printable(text: str) -> str:
-    """On one line, without control characters: a record must not steer the terminal."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
 
 
 def _lines(step: Step, full: bool) -> Iterator[str]:

@@ -96,6 +96,11 @@ def _pad(text: str, width: int, column: int) -> str:
     return space + text if column else text + space
 
 
+def printable(text: str) -> str:
+    """On one line, without control characters: a record must not steer the terminal, nor break a picture's XML."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
+
+
 def display_width(text: str) -> int:
     """Columns of a terminal: wide characters take two, combining marks none."""
     return sum(

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from kun.release.files import count, share
-from kun.release.funnel import display_width
+from kun.release.funnel import display_width, printable
 from kun.report.bins import bins, short
 from kun.report.charts import Bar, Line, Part, bars, histogram, lines
 from kun.report.draw import SERIES, svg
@@ -73,7 +73,7 @@ def _stage(told: dict[str, Any], name: str, colours: dict[str, str], words: Word
     parts, at = [], 0
     for what, colour, rows in pieces:
         if rows > 0:
-            parts.append(Part(at, at + rows, colour, plain(f"{name}, {what}: {rows:,}")))
+            parts.append(Part(at, at + rows, colour, printable(f"{name}, {what}: {rows:,}")))
             at += rows
     part = share(told["kept"] / told["rows_in"]) if told["rows_in"] else "–"
     return Bar(clipped(name), parts, f"{told['kept']:,} · {part}")
@@ -186,7 +186,7 @@ def _coverage(table: pl.DataFrame | None, words: Words) -> Picture | None:
     drawn = [
         Bar(
             clipped(row[name]),
-            [Part(0, row["pairs"], "three", plain(f"{row[name]}: {row['pairs']:,}"))],
+            [Part(0, row["pairs"], "three", printable(f"{row[name]}: {row['pairs']:,}"))],
             count(row["pairs"]),
         )
         for row in fields.iter_rows(named=True)
@@ -196,12 +196,7 @@ def _coverage(table: pl.DataFrame | None, words: Words) -> Picture | None:
 
 def clipped(name: str, most: int = NARROW) -> str:
     """A name that fits beside a bar, by columns of a terminal: letters of any script have about that width."""
-    told = plain(name)
+    told = printable(name)
     while display_width(told) > most:
         told = told.removesuffix("…")[:-1] + "…"
     return told
-
-
-def plain(text: str) -> str:
-    """Without control characters: one in the name of a file would be no XML."""
-    return "".join(char if char.isprintable() else " " for char in text)

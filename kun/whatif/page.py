@@ -4,10 +4,9 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from kun.explain.page import printable
 from kun.forecast import duration
 from kun.release.files import count
-from kun.release.funnel import text_table
+from kun.release.funnel import printable, text_table
 from kun.whatif.answer import Answer
 from kun.whatif.settings import assignment
 from kun.whatif.work import Waiting

@@ -12,10 +12,11 @@ from kun.config import load_params
 from kun.errors import InputError
 from kun.explain.find import find
 from kun.explain.life import STAGES, life
-from kun.explain.page import page, printable
+from kun.explain.page import page
 from kun.explain.why import examples, reasons
 from kun.params import Params
 from kun.project import Project
+from kun.release.funnel import printable
 from kun.schemas import REJECT
 from kun.tables.shards import read_dataset
 from tests.copies import Copy, duplicate
