@@ -19,7 +19,7 @@ from kun.corpus.decontaminate import decontaminate
 from kun.corpus.dedup import dedup
 from kun.corpus.text import text_id
 from kun.project import Project
-from kun.schemas import CLEAN
+from kun.schemas.corpus import CLEAN
 from kun.tables.shards import ROWS_PER_SHARD, shards, write_dataset
 
 EVAL_ITEMS = 10_000

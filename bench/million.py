@@ -12,19 +12,10 @@ import polars as pl
 
 from kun.config import load_params
 from kun.project import Project
-from kun.schemas import (
-    CLEAN,
-    INSTRUCTION,
-    JUDGED,
-    LABELLED,
-    LOSSES,
-    PAIR,
-    PERPLEXITY,
-    POLISHED,
-    SELECTED,
-    TEXT,
-    conform,
-)
+from kun.schemas.corpus import CLEAN, PERPLEXITY, TEXT
+from kun.schemas.pairs import INSTRUCTION, JUDGED, LABELLED, PAIR, POLISHED
+from kun.schemas.schema import conform
+from kun.schemas.select import LOSSES, SELECTED
 from kun.select.choose import select
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.rules import Rule, split_by_rules

@@ -34,7 +34,9 @@ from kun.corpus.text import text_id
 from kun.engine.fake import FakeModel
 from kun.engine.tokens import TokenizerFile
 from kun.project import Project
-from kun.schemas import CLEAN, INSTRUCTION, conform
+from kun.schemas.corpus import CLEAN
+from kun.schemas.pairs import INSTRUCTION
+from kun.schemas.schema import conform
 from kun.tables.shards import read_dataset, write_dataset
 from kun.work import engines
 

@@ -26,7 +26,8 @@ from kun.corpus.ingest import ingest
 from kun.corpus.text import text_id
 from kun.models import count_tokens, read_base
 from kun.project import Project
-from kun.schemas import CLEAN, INSTRUCTION
+from kun.schemas.corpus import CLEAN
+from kun.schemas.pairs import INSTRUCTION
 from kun.tables.shards import read_dataset, write_dataset
 
 HOME = Path(".bench/real")

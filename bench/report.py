@@ -15,7 +15,10 @@ from memory import measured
 
 from kun.config import load_params
 from kun.project import Project
-from kun.schemas import CLEAN, JUDGED, LOSSES, PERPLEXITY, POLISHED, REJECT, SELECTED
+from kun.schemas.corpus import CLEAN, PERPLEXITY
+from kun.schemas.pairs import JUDGED, POLISHED
+from kun.schemas.rejects import REJECT
+from kun.schemas.select import LOSSES, SELECTED
 from kun.tables.shards import ROWS_PER_SHARD, Shard, write_dataset, write_json
 
 ROOT = Path(__file__).parents[1]

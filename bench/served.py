@@ -25,7 +25,7 @@ import polars as pl
 import yaml
 
 from kun.project import Project
-from kun.schemas import CLEAN
+from kun.schemas.corpus import CLEAN
 from kun.tables.shards import read_dataset, write_dataset
 
 HOME = Path(".bench/served")

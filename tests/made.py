@@ -13,7 +13,9 @@ from kun.corpus.text import text_id
 from kun.models import Base, pin_base
 from kun.params import Engine, Model
 from kun.project import Project
-from kun.schemas import CLEAN, DATASETS, SEED
+from kun.schemas.corpus import CLEAN
+from kun.schemas.datasets import DATASETS
+from kun.schemas.pairs import SEED
 from kun.tables.shards import read_dataset, write_dataset
 
 ROOT = Path(__file__).parents[1]

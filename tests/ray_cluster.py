@@ -16,7 +16,7 @@ from kun.corpus.decontaminate import decontaminate
 from kun.corpus.dedup import dedup
 from kun.corpus.ingest import ingest
 from kun.project import Project
-from kun.schemas import CLEAN
+from kun.schemas.corpus import CLEAN
 from kun.tables.shards import read_dataset, write_dataset
 
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}

@@ -33,7 +33,20 @@ OUTSIDE = re.compile(r"\s*([a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
 
 def built(source: Path, out: Path) -> "subprocess.CompletedProcess[str]":
     """As `make docs` does it."""
-    words = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-E", "-c", "docs/site", source, out]
+    words = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-W",
+        "--keep-going",
+        "--no-color",
+        "-E",
+        "-c",
+        "docs/site",
+        source,
+        out,
+    ]
     return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
 
 

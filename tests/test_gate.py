@@ -17,7 +17,7 @@ from kun.gate.report import pooled
 from kun.gate.suite import Expectation, load_suite
 from kun.params import Check
 from kun.project import Project
-from kun.schemas import DATASETS
+from kun.schemas.datasets import DATASETS
 from kun.tables import shards as tables
 from kun.tables.shards import read_dataset, write_dataset, write_json
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from kun.schemas import DATASETS
+from kun.schemas.datasets import DATASETS
 from kun.tables.shards import read_dataset, write_dataset
 from tests.copies import Copy
 from tests.kill_many import COMMANDS, TRAINED, WORK, Outcome, computed_again, differences, kill_many, trained_again

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import yaml
 
-from kun.schemas import DATASETS
+from kun.schemas.datasets import DATASETS
 from kun.tables.shards import read_dataset
 from tests.copies import ROOT, Copy, duplicate
 from tests.made import PARAMS

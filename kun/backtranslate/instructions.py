@@ -12,7 +12,7 @@ from kun.corpus.evals import EvalGrams
 from kun.corpus.neardup import without_near_duplicates
 from kun.params import Instructions
 from kun.project import Project
-from kun.schemas import Schema
+from kun.schemas.schema import Schema
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.rules import Rule, absent, split_by_rules
 from kun.tables.shards import read_dataset

@@ -14,7 +14,7 @@ from kun.corpus.letters import bare
 from kun.corpus.text import by_source, cjk_share
 from kun.params import Ingest, Judge, Pairs
 from kun.project import Project
-from kun.schemas import Schema
+from kun.schemas.schema import Schema
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.rules import Rule, absent, split_by_rules
 from kun.tables.shards import read_dataset

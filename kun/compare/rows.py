@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from kun.schemas import PAIR
+from kun.schemas.pairs import PAIR
 
 CONTENT = ("instruction", "input", "output", "source", "method", "licence")
 """Fields whose difference makes a row another one under the same id."""

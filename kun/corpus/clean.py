@@ -22,7 +22,8 @@ from kun.corpus.text import normalise
 from kun.errors import InputError
 from kun.params import Clean, Executor
 from kun.project import Project
-from kun.schemas import CLEAN, conform
+from kun.schemas.corpus import CLEAN
+from kun.schemas.schema import conform
 from kun.tables.ledger import close_shards, rejects
 from kun.tables.rules import split_by_rules
 from kun.work.parts import PartWriter, Piece, code_key, compute_parts, shard_pieces, shards_of

@@ -23,7 +23,8 @@ from kun.corpus.text import text_id, unit_hash
 from kun.errors import InputError
 from kun.params import Executor, Ingest
 from kun.project import Project
-from kun.schemas import DATASETS, conform
+from kun.schemas.datasets import DATASETS
+from kun.schemas.schema import conform
 from kun.tables.ledger import Counts, add_up, close_shards, rejects, tally
 from kun.work.parts import ROWS, TEXT_BYTES, Part, PartWriter, code_key, compute_parts, shards_of
 

@@ -15,7 +15,8 @@ from kun.corpus.text import normalise, text_id, unit_hash
 from kun.errors import InputError
 from kun.params import Seeds
 from kun.project import Project
-from kun.schemas import SEED, Schema
+from kun.schemas.pairs import SEED
+from kun.schemas.schema import Schema
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.rules import Rule, split_by_rules
 

@@ -17,7 +17,7 @@ from kun.dynosaur.licences import judge_licence
 from kun.dynosaur.sources import Found, Source, read_folders, read_list, read_steps
 from kun.params import Dynosaur
 from kun.project import Project
-from kun.schemas import DYNOSAUR_DATASET
+from kun.schemas.dynosaur import DYNOSAUR_DATASET
 from kun.tables.ledger import close_stage, rejects
 
 STAGE = "dynosaur/datasets"

@@ -12,7 +12,7 @@ from kun.dynosaur.fields import is_scalar
 from kun.dynosaur.labels import output_text
 from kun.params import Dynosaur
 from kun.project import Project
-from kun.schemas import DYNOSAUR_PAIR
+from kun.schemas.dynosaur import DYNOSAUR_PAIR
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.rules import Rule, absent, split_by_rules
 from kun.tables.shards import read_dataset

@@ -9,7 +9,7 @@ from kun.corpus.text import text_id
 from kun.dynosaur.strategies import Matrix, chosen, scores
 from kun.params import Dynosaur, Engine
 from kun.project import Project
-from kun.schemas import DYNOSAUR_REPLAY
+from kun.schemas.dynosaur import DYNOSAUR_REPLAY
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.shards import read_dataset
 from kun.work.stage import ModelStage, split_finished

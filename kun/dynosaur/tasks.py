@@ -15,7 +15,7 @@ from kun.engine.records import Refusal
 from kun.params import Dynosaur
 from kun.project import Project
 from kun.prompts import render
-from kun.schemas import DYNOSAUR_TASK
+from kun.schemas.dynosaur import DYNOSAUR_TASK
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.shards import read_dataset
 

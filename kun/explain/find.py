@@ -9,7 +9,7 @@ import polars as pl
 from kun.corpus.text import normalise, text_id
 from kun.errors import InputError
 from kun.project import Project
-from kun.schemas import REJECT
+from kun.schemas.rejects import REJECT
 from kun.tables.shards import readable, shards
 
 ID_CHARS = 32

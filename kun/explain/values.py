@@ -12,7 +12,8 @@ from kun.corpus.evals import EvalGrams
 from kun.corpus.rules import rules as clean_rules
 from kun.params import Params
 from kun.project import Project
-from kun.schemas import LABELLED, POLISHED, TEXT
+from kun.schemas.corpus import TEXT
+from kun.schemas.pairs import LABELLED, POLISHED
 from kun.tables.rules import Rule
 
 NO_EVALS = EvalGrams([], 1)

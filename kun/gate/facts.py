@@ -10,7 +10,7 @@ from kun.errors import InputError
 from kun.gate.engine import Example
 from kun.gate.suite import Suite
 from kun.project import Project
-from kun.schemas import DATASETS
+from kun.schemas.datasets import DATASETS
 from kun.tables.shards import shards
 
 _MAIN_TEXT = ("output", "answer", "question", "instruction", "text")

@@ -14,7 +14,8 @@ from kun.gate.report import Finding, compose, explain, not_evaluated, of_fact, p
 from kun.gate.suite import Expectation, Suite, load_suite, no_column
 from kun.params import Check
 from kun.project import Project
-from kun.schemas import DATASETS, Schema
+from kun.schemas.datasets import DATASETS
+from kun.schemas.schema import Schema
 from kun.tables.shards import shards, write_json, write_text
 
 _STRUCTURE = {"expect_table_columns_to_match_ordered_list", "expect_column_values_to_be_of_type"}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kun.errors import KunError
-from kun.schemas import DATASETS
+from kun.schemas.datasets import DATASETS
 
 _KEYS = ("dataset", "stage", "parent", "rows", "facts")
 

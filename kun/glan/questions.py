@@ -14,7 +14,8 @@ from kun.glan.samples import Sample, draw_samples
 from kun.params import Engine, Glan
 from kun.project import Project
 from kun.prompts import render
-from kun.schemas import GLAN_QUESTION, Schema
+from kun.schemas.glan import GLAN_QUESTION
+from kun.schemas.schema import Schema
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.shards import read_dataset
 from kun.work.pilot import Pilot

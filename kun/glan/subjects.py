@@ -12,7 +12,7 @@ from kun.glan.refused import refused_items
 from kun.params import Engine, Glan
 from kun.project import Project
 from kun.prompts import render
-from kun.schemas import GLAN_SUBJECT
+from kun.schemas.glan import GLAN_SUBJECT
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.shards import read_dataset
 from kun.work.pilot import Pilot

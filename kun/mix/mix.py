@@ -8,7 +8,7 @@ import polars as pl
 from kun.corpus.neardup import without_near_duplicates
 from kun.params import Mix
 from kun.project import Project
-from kun.schemas import PAIR
+from kun.schemas.pairs import PAIR
 from kun.tables.draw import turn
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.rules import Rule, Split, split_by_rules

@@ -8,7 +8,8 @@ from typing import Any
 from kun.errors import InputError
 from kun.params import Mix
 from kun.project import Project
-from kun.schemas import PAIR, conform
+from kun.schemas.pairs import PAIR
+from kun.schemas.schema import conform
 from kun.tables.shards import read_dataset, shards, write_dataset, write_json
 from kun.work.parts import file_key
 from kun.work.scratch import content_key

@@ -11,7 +11,7 @@ from kun.reflection.choice import SCORES, TEXTS
 from kun.reflection.faults import Pair
 from kun.reflection.oracle import Told
 from kun.reflection.reply import Better
-from kun.schemas import REFLECTED
+from kun.schemas.reflection import REFLECTED
 from kun.tables.shards import read_dataset
 
 

@@ -14,7 +14,7 @@ from kun.corpus.meaning import telling_directions
 from kun.errors import ConfigError
 from kun.params import Diversity, Engine, Select
 from kun.project import Project
-from kun.schemas import SELECTED
+from kun.schemas.select import SELECTED
 from kun.select.diversity import Vectors, cluster_quotas, facility_location, k_center
 from kun.select.ranking import amount, arm, filter_rules, ranked, scored, used_scores, within_quotas, without_repeats
 from kun.select.voted import apply_votes, spared

@@ -14,7 +14,8 @@ from kun.engine.base import Span
 from kun.models import pin_base
 from kun.params import Engine, Losses, Model
 from kun.project import Project
-from kun.schemas import LOSSES, conform
+from kun.schemas.schema import conform
+from kun.schemas.select import LOSSES
 from kun.select.spans import Scored, answers, instructions
 from kun.select.templates import template_of
 from kun.tables.ledger import close_stage, rejects

@@ -16,7 +16,7 @@ from kun.params import Diversity, Engine, Losses, Rank, Select, Server
 from kun.params.choice import Amount
 from kun.params.values import Language
 from kun.project import Project
-from kun.schemas import LOSSES
+from kun.schemas.select import LOSSES
 from kun.select.losses import pair_losses, scorer
 from kun.select.ranking import amount, filter_rules, ranked, scored
 from kun.select.records import check_suffixes, read_pairs, write_rows

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import polars as pl
 
 from kun.params.choice import VoteUse
-from kun.schemas import Schema
+from kun.schemas.schema import Schema
 from kun.tables.rules import Rule, split_by_rules
 from kun.votes.majority import Decision, decisions
 from kun.votes.vote import EDITABLE, Vote, seen_key

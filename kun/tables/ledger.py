@@ -8,7 +8,9 @@ import polars as pl
 
 from kun.errors import ConservationError
 from kun.project import Project
-from kun.schemas import DATASETS, REJECT, conform
+from kun.schemas.datasets import DATASETS
+from kun.schemas.rejects import REJECT
+from kun.schemas.schema import conform
 from kun.tables.shards import Shard, write_dataset, write_json
 
 EXCERPT = 200

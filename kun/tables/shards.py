@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from kun.errors import InputError
-from kun.schemas import Schema, conform
+from kun.schemas.schema import Schema, conform
 
 ROWS_PER_SHARD = 100_000  # DVC hashes files: tens of shards a dataset, not thousands (5.5 s a status for 100,000 files)
 

@@ -17,7 +17,8 @@ from kun.mix.mix import ids_once, requests_once, together, within_limits
 from kun.params import Params, Select
 from kun.params.choice import Amount, Loss
 from kun.project import Project
-from kun.schemas import PAIR, conform
+from kun.schemas.pairs import PAIR
+from kun.schemas.schema import conform
 from kun.select.choose import Choice, choose
 from kun.select.ranking import used_scores
 from kun.votes.store import votes_folder

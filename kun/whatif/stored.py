@@ -7,7 +7,7 @@ import polars as pl
 
 from kun.errors import InputError
 from kun.project import Project
-from kun.schemas import REJECT
+from kun.schemas.rejects import REJECT
 from kun.tables.shards import readable, shards
 
 HEX_DIGITS = 13

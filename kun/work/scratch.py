@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from kun.errors import Busy
-from kun.schemas import Schema
+from kun.schemas.schema import Schema
 from kun.tables.shards import write_text
 from kun.work.segments import Segments
 

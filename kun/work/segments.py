@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from kun.schemas import Schema
+from kun.schemas.schema import Schema
 
 _NAME = re.compile(r"seg-[0-9a-f]{12}-(?P<hash>[0-9a-f]{32})\.parquet")
 """Segments were once named by 32 random digits alone; those are still read, and found spoilt only when polars fails."""

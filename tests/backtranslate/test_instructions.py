@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kun.backtranslate.instructions import instructions, rules, with_features
 from kun.corpus.evals import EvalGrams
 from kun.project import Project
-from kun.schemas import LABELLED
+from kun.schemas.pairs import LABELLED
 from kun.tables.rules import split_by_rules
 from kun.tables.shards import read_dataset
 from tests.made import PARAMS, assert_conserved, changed, ledger, reasons, store, texts

@@ -10,7 +10,7 @@ from kun.backtranslate.judge import BAD, GOOD, judge, judge_prompt, parse_score,
 from kun.errors import InputError
 from kun.params import Judge
 from kun.project import Project
-from kun.schemas import INSTRUCTION
+from kun.schemas.pairs import INSTRUCTION
 from kun.tables.shards import read_dataset, write_json
 from kun.work.engines import load_engine
 from kun.work.stage import ModelStage

@@ -12,7 +12,7 @@ from kun.backtranslate.polish import SENTENCE, polish, polish_prompt, shortened
 from kun.engine.tokens import TokenizerFile
 from kun.params import Engine, Polish
 from kun.project import Project
-from kun.schemas import INSTRUCTION, JUDGED
+from kun.schemas.pairs import INSTRUCTION, JUDGED
 from kun.tables.shards import read_dataset
 from kun.work.stage import ModelStage
 from tests.made import FAKE, HF, PARAMS, assert_conserved, changed, ledger, pinned, prose, reasons, store, texts

@@ -13,7 +13,7 @@ from dvc.repo import Repo
 
 from kun.corpus.text import text_id
 from kun.project import Project
-from kun.schemas import SELECTED
+from kun.schemas.select import SELECTED
 from kun.tables.shards import write_dataset, write_json
 
 STAGES = {

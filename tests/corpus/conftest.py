@@ -12,7 +12,9 @@ from kun.config import load_params
 from kun.corpus.text import text_id
 from kun.params import Params
 from kun.project import Project
-from kun.schemas import CLEAN, DATASETS, conform
+from kun.schemas.corpus import CLEAN
+from kun.schemas.datasets import DATASETS
+from kun.schemas.schema import conform
 from kun.tables.shards import read_dataset, write_dataset
 
 REPOSITORY = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from kun.corpus import boilerplate
 from kun.corpus.boilerplate import MIN_HAN, boilerplate_of, line_docs, without_lines
 from kun.project import Project
-from kun.schemas import DATASETS
+from kun.schemas.datasets import DATASETS
 from kun.tables.shards import read_dataset, write_dataset
 from kun.work.parts import shard_pieces
 

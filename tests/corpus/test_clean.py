@@ -9,7 +9,7 @@ from kun.corpus.rules import rules
 from kun.errors import ConfigError, InputError
 from kun.params import Params
 from kun.project import Project
-from kun.schemas import DATASETS
+from kun.schemas.datasets import DATASETS
 from kun.tables.shards import read_dataset, write_dataset
 
 from .conftest import SAMPLE, SENTENCE, changed, count_chars, store, various

@@ -11,7 +11,8 @@ from kun.corpus.corpus import band_rules, corpus, limit_rule
 from kun.corpus.perplexity import perplexity
 from kun.params import Corpus
 from kun.project import Project
-from kun.schemas import DATASETS, PERPLEXITY
+from kun.schemas.corpus import PERPLEXITY
+from kun.schemas.datasets import DATASETS
 from kun.tables.rules import split_by_rules
 from kun.tables.shards import read_dataset, write_dataset
 from tests.made import FAKE, PARAMS, assert_conserved, changed, ledger, pinned, prose, reasons, store, texts

@@ -8,7 +8,7 @@ from kun.corpus.dedup import dedup
 from kun.corpus.text import text_id
 from kun.params import Params
 from kun.project import Project
-from kun.schemas import CLEAN
+from kun.schemas.corpus import CLEAN
 from kun.tables.shards import read_dataset, write_dataset
 
 from .conftest import SENTENCE, reasons, store, various

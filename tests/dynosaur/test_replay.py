@@ -129,7 +129,8 @@ def test_what_is_held_out_stays_so_in_every_step(grown: Project) -> None:
 
 
 def test_the_rows_of_a_step_are_a_table_of_seeds(grown: Project) -> None:
-    from kun.schemas import SEED, conform
+    from kun.schemas.pairs import SEED
+    from kun.schemas.schema import conform
 
     frame, _ = taught(grown)
     assert conform(frame.filter(step=2), SEED).height == 18

@@ -17,7 +17,7 @@ from kun.explain.why import examples, reasons
 from kun.params import Params
 from kun.project import Project
 from kun.release.funnel import printable
-from kun.schemas import REJECT
+from kun.schemas.rejects import REJECT
 from kun.tables.shards import read_dataset
 from tests.copies import Copy, duplicate
 

@@ -15,7 +15,7 @@ from kun.mix.mix import mix
 from kun.mix.source import source
 from kun.params import Mix, Source
 from kun.project import Project
-from kun.schemas import PAIR
+from kun.schemas.pairs import PAIR
 from kun.tables.shards import read_dataset, write_dataset
 from tests.made import prose
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kun.reflection.choice import OUTCOMES, by_ifd, by_rifd, chosen, decided, outcome, repeated_share, repeats
 from kun.reflection.pairs import outcomes, rules
-from kun.schemas import CHOICE
+from kun.schemas.reflection import CHOICE
 from kun.tables.rules import split_by_rules
 from tests.made import PARAMS, changed
 

@@ -21,7 +21,9 @@ from kun.reflection.choice import OUTCOMES, TEXTS
 from kun.reflection.instructions import instructions
 from kun.reflection.pairs import pairs
 from kun.reflection.report import report
-from kun.schemas import LOSSES, PAIR, conform
+from kun.schemas.pairs import PAIR
+from kun.schemas.schema import conform
+from kun.schemas.select import LOSSES
 from kun.select.losses import pair_losses
 from kun.select.scores import with_scores
 from kun.tables.shards import read_dataset

@@ -10,7 +10,10 @@ import pytest
 from kun.config import load_params
 from kun.params import Params
 from kun.project import Project
-from kun.schemas import JUDGED, LABELLED, PAIR, PERPLEXITY, POLISHED, REJECT, SELECTED, TEXT
+from kun.schemas.corpus import PERPLEXITY, TEXT
+from kun.schemas.pairs import JUDGED, LABELLED, PAIR, POLISHED
+from kun.schemas.rejects import REJECT
+from kun.schemas.select import SELECTED
 from kun.tables.ledger import close_stage
 from kun.tables.shards import write_dataset, write_json
 

@@ -8,7 +8,7 @@ from kun.params import Params
 from kun.project import Project
 from kun.release import release as module
 from kun.release.release import release
-from kun.schemas import SELECTED
+from kun.schemas.select import SELECTED
 from kun.tables.shards import write_dataset
 from tests.release.conftest import chosen
 

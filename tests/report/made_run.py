@@ -6,7 +6,10 @@ from pathlib import Path
 import polars as pl
 
 from kun.project import Project
-from kun.schemas import JUDGED, LOSSES, PERPLEXITY, POLISHED, REJECT, SELECTED
+from kun.schemas.corpus import PERPLEXITY
+from kun.schemas.pairs import JUDGED, POLISHED
+from kun.schemas.rejects import REJECT
+from kun.schemas.select import LOSSES, SELECTED
 from kun.tables.ledger import close_stage
 from kun.tables.shards import write_dataset, write_json, write_text
 from tests.made import prose, texts

@@ -13,7 +13,8 @@ from kun.report.judge import curves
 from kun.report.lazily import rows_at, spread
 from kun.report.pictures import clipped
 from kun.report.records import A_REASON, EXCERPT, as_json, dropped_rows, reasons, released_rows, within
-from kun.schemas import REJECT, SELECTED
+from kun.schemas.rejects import REJECT
+from kun.schemas.select import SELECTED
 from kun.tables.shards import write_dataset
 
 

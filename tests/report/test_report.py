@@ -13,7 +13,9 @@ from kun.params import Params, Source
 from kun.project import Project
 from kun.report.report import report
 from kun.report.words import PAGES
-from kun.schemas import GLAN_COVERAGE, LOSSES, REJECT, SELECTED
+from kun.schemas.glan import GLAN_COVERAGE
+from kun.schemas.rejects import REJECT
+from kun.schemas.select import LOSSES, SELECTED
 from kun.tables.shards import write_dataset, write_json
 from tests.release.conftest import EVIL, chosen
 

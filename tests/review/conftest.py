@@ -17,7 +17,10 @@ import polars as pl
 import pytest
 
 from kun.project import Project
-from kun.schemas import INSTRUCTION, JUDGED, LOSSES, PAIR, PERPLEXITY, POLISHED, REJECT, SELECTED, TEXT
+from kun.schemas.corpus import PERPLEXITY, TEXT
+from kun.schemas.pairs import INSTRUCTION, JUDGED, PAIR, POLISHED
+from kun.schemas.rejects import REJECT
+from kun.schemas.select import LOSSES, SELECTED
 from kun.tables.shards import write_dataset, write_json
 from tests.copies import ROOT
 

@@ -91,7 +91,7 @@ def test_a_record_is_shown_at_the_last_place_that_it_reached(records: Path) -> N
 
 def test_a_record_that_came_twice_did_not_leave(project: Project) -> None:
     """The ledger of ingest names the id of the row that stayed."""
-    from kun.schemas import REJECT
+    from kun.schemas.rejects import REJECT
     from kun.tables.shards import read_dataset, write_dataset
 
     ledger = read_dataset(project.rejects("ingest"))

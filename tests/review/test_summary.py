@@ -14,7 +14,7 @@ from kun.project import Project
 from kun.review.records import load_records
 from kun.review.statistics import auc_interval, kappa, wilson
 from kun.review.summary import THRESHOLDS, votes_summary
-from kun.schemas import REJECT
+from kun.schemas.rejects import REJECT
 from kun.tables.shards import write_dataset
 from kun.train.evaluate import auc
 from kun.votes.store import append, votes_folder

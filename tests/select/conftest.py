@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from kun.project import Project
-from kun.schemas import PAIR
+from kun.schemas.pairs import PAIR
 from tests.made import pinned, seed_pairs
 
 WORDS = "春夏秋冬东西南北"

@@ -5,7 +5,8 @@ from typing import Any
 import polars as pl
 
 from kun.corpus.text import text_id
-from kun.schemas import LOSSES, PAIR
+from kun.schemas.pairs import PAIR
+from kun.schemas.select import LOSSES
 from tests.made import seed_pairs
 
 

@@ -7,7 +7,7 @@ import pytest
 from kun.errors import ConfigError
 from kun.params import Diversity, Rank, Select
 from kun.project import Project
-from kun.schemas import SELECTED
+from kun.schemas.select import SELECTED
 from kun.select.choose import pair_text, select
 from kun.tables.shards import read_dataset
 from tests.made import FAKE, HF, PARAMS, assert_conserved, changed, ledger, pinned, reasons, store

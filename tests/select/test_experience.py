@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from kun.models import load_tokens
 from kun.project import Project
-from kun.schemas import SEED
+from kun.schemas.pairs import SEED
 from kun.select.experience import _measured, brief_experience, choose
 from kun.select.losses import losses
 from kun.tables.shards import read_dataset

@@ -17,7 +17,7 @@ from kun.errors import ConfigError, ModelError, OutOfMemory
 from kun.models import load_tokens, read_base
 from kun.params import Losses
 from kun.project import Project
-from kun.schemas import LOSSES
+from kun.schemas.select import LOSSES
 from kun.select.losses import losses, pair_losses, scorer
 from kun.select.scores import with_scores
 from kun.tables.shards import read_dataset

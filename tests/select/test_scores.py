@@ -3,7 +3,7 @@ import math
 import polars as pl
 import pytest
 
-from kun.schemas import LOSSES
+from kun.schemas.select import LOSSES
 from kun.select.scores import SMALLEST, with_scores
 
 

@@ -14,7 +14,7 @@ from kun.corpus.evals import EvalGrams
 from kun.corpus.perplexity import perplexity
 from kun.errors import ConservationError
 from kun.project import Project
-from kun.schemas import REJECT
+from kun.schemas.rejects import REJECT
 from kun.tables.ledger import EXCERPT, close_stage, no_rejects, rejects
 from kun.tables.shards import read_dataset
 from tests.made import FAKE, PARAMS, assert_conserved, changed, pinned, prose, store, texts

@@ -19,7 +19,7 @@ from kun.engine.base import Completion, Gauge, Sampling
 from kun.errors import ConfigError
 from kun.params import Engine
 from kun.project import Project
-from kun.schemas import INSTRUCTION
+from kun.schemas.pairs import INSTRUCTION
 from kun.tables.shards import read_dataset
 from kun.work.engines import served_model
 from kun.work.stage import ModelStage
