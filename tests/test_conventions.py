@@ -125,6 +125,7 @@ LAYERS = (
     ("kun", "errors"),
     ("params", "schemas", "project", "processes"),
     ("config", "tables", "prompts"),
+    ("lazily",),
     ("engine",),
     ("models",),
     ("work",),
@@ -163,6 +164,8 @@ SHARED_NAMES = {
     "kun.release.facts": None,
     "kun.release.files": None,
     "kun.release.funnel": None,
+    "kun.report.draw": None,
+    "kun.report.style": None,
     "kun.backtranslate.label": {"label_prompt"},
     "kun.backtranslate.judge": {"judge_prompt", "verdict_margins", "verdict_scores", "GOOD", "BAD"},
     "kun.backtranslate.polish": {"polish_prompt"},
@@ -410,7 +413,10 @@ def test_dependencies_on_files_exist(stage: str) -> None:
 
 @pytest.mark.parametrize(("stage", "module"), stage_modules().items())
 def test_a_stage_depends_on_the_packages_that_it_imports(stage: str, module: str) -> None:
-    parts = {part_of(name) for name in imported_with(module)} - {"params", "schemas"}  # DVC watches the values; columns come with the code that fills them
+    parts = {part_of(name) for name in imported_with(module)} - {
+        "params",
+        "schemas",
+    }  # DVC watches the values; columns come with the code that fills them
     packages = {f"kun/{part}" for part in parts if (PACKAGE / part).is_dir()}
     assert packages <= set(STAGES[stage]["deps"]), f"{stage} must run again when the code that it uses changes"
 
