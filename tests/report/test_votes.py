@@ -67,7 +67,7 @@ def test_all_that_votes_say_is_told_in_the_language_of_the_page(voted: Project, 
         f'<th scope="row">{words["stage_clean"]}</th><td class="list"><code>too_short</code></td><td>1</td><td>1</td>'
         in told
     )
-    assert '<td>100% <span class="quiet">21–100%</span></td>' in told
+    assert '<td>100% <span class="interval">21–100%</span></td>' in told
 
 
 def test_the_present_threshold_is_marked_and_what_nothing_passes_has_no_precision(
