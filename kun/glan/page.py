@@ -7,7 +7,7 @@ import polars as pl
 
 from kun.glan.treemap import treemaps
 from kun.params import Glan
-from kun.release.files import render
+from kun.release import files
 from kun.report.style import STYLE, policy_hash, style
 
 TEMPLATE = Path(__file__).with_name("coverage.html.j2")
@@ -58,7 +58,7 @@ def coverage_page(table: pl.DataFrame, params: Glan, lang: str) -> str:
     words = WORDS[lang]
     disciplines = table.filter(pl.col("kind") == "discipline")
     look = style(STYLE, TEMPLATE.with_name("coverage.css"))
-    return render(
+    return files.render(
         TEMPLATE,
         t=words,
         other=next(page for name, page in PAGES.items() if name != lang),
