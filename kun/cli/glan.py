@@ -89,7 +89,7 @@ def coverage() -> None:
 
     project, params = open_project()
     tell(coverage(project, params.glan))
-    say("coverage: reports/glan/coverage.html")
+    say("coverage: reports/glan/coverage.html, reports/glan/coverage.zh-CN.html")
 
 
 @glan.command()

@@ -70,8 +70,8 @@ def votes(as_json: bool) -> None:
       kun votes
       kun votes --json
     """
-    from kun.review.summary import THRESHOLDS, votes_summary
     from kun.review.told import told
+    from kun.votes.summary import THRESHOLDS, votes_summary
 
     project, params = open_project()
     summary = votes_summary(project, sorted({*THRESHOLDS, params.judge.threshold}))

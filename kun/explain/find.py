@@ -8,9 +8,9 @@ import polars as pl
 
 from kun.corpus.text import normalise, text_id
 from kun.errors import InputError
+from kun.lazily import ledgers, scan
 from kun.project import Project
-from kun.schemas.rejects import REJECT
-from kun.tables.shards import readable, shards
+from kun.tables.shards import readable
 
 ID_CHARS = 32
 LEAST_PREFIX = 6
@@ -35,18 +35,6 @@ def find(project: Project, wanted: str) -> str:
     if re.fullmatch(rf"[0-9a-f]{{{LEAST_PREFIX},{ID_CHARS}}}", wanted):
         return _by_prefix(project, wanted)
     return _by_text(project, wanted)
-
-
-def scan(project: Project, dataset: str) -> pl.LazyFrame | None:
-    """A dataset, None when it was never made."""
-    folder = project.dataset(dataset)
-    return pl.scan_parquet(shards(folder)) if folder.is_dir() else None
-
-
-def ledgers(project: Project) -> pl.LazyFrame:
-    """The rejects of all stages."""
-    parts = sorted((project.root / "data" / "rejects").glob("*/part-*.parquet"))
-    return pl.scan_parquet(parts) if parts else pl.LazyFrame(schema=REJECT)
 
 
 def _released(project: Project, line: int) -> str:

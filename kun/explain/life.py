@@ -8,29 +8,13 @@ import polars as pl
 from kun.backtranslate.judge import judge_prompt
 from kun.backtranslate.label import label_prompt
 from kun.backtranslate.polish import polish_prompt
-from kun.explain.find import ledgers, scan, unknown
+from kun.explain.find import unknown
 from kun.explain.values import RuleValue, clean_values, instruction_values, pair_values
+from kun.lazily import ledgers, scan
 from kun.params import Params
 from kun.project import Project
+from kun.schemas.datasets import STAGES
 from kun.tables.shards import readable
-
-STAGES = {
-    "ingest": "ingested",
-    "clean": "cleaned",
-    "dedup": "deduped",
-    "decontaminate": "decontaminated",
-    "perplexity": "perplexity",
-    "corpus": "corpus",
-    "label": "labelled",
-    "instructions": "instructions",
-    "judge": "judged",
-    "polish": "polished",
-    "pairs": "pairs",
-    "mix": "mixed",
-    "losses": "losses",
-    "select": "selected",
-}
-"""Stage -> the dataset that it makes, in the order in which a record goes through them."""
 
 CLEANED = ("deduped", "decontaminated", "corpus")
 """Datasets whose rows are those of data/cleaned, fewer of them: texts are not read four times."""

@@ -7,9 +7,9 @@ from typing import Any
 import polars as pl
 
 from kun.errors import InputError
-from kun.explain.life import STAGES
 from kun.project import Project
 from kun.release.facts import read_json
+from kun.schemas.datasets import STAGES
 from kun.tables.shards import readable, shards
 
 Reasons = list[dict[str, Any]]

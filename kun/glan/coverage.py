@@ -1,10 +1,10 @@
-"""What each node of the taxonomy has brought, as a table and as a page."""
+"""What each node of the taxonomy has brought, as a table and as pages."""
 
 from typing import Any
 
 import polars as pl
 
-from kun.glan.page import coverage_page
+from kun.glan.page import PAGES, coverage_page
 from kun.params import Glan
 from kun.project import Project
 from kun.tables.ledger import close_stage
@@ -15,14 +15,15 @@ COUNTED = ("subjects", "questions", "pairs")
 
 
 def coverage(project: Project, params: Glan) -> dict[str, Any]:
-    """Count subjects, questions and pairs of every kept node; data/glan/coverage and reports/glan/coverage.html."""
+    """Count subjects, questions and pairs of every kept node; data/glan/coverage and reports/glan/coverage*.html."""
     nodes = read_dataset(project.dataset("glan/nodes"))
     for name in COUNTED:
         nodes = nodes.join(_of_disciplines(project, name), on="id", how="left", maintain_order="left")
     table = upwards(nodes).with_columns(
         thin=pl.col("chosen") & (pl.col("kind") == "discipline") & (pl.col("pairs") < params.thin)
     )
-    write_text(project.root / "reports" / "glan" / "coverage.html", coverage_page(table, params))
+    for lang, page in PAGES.items():
+        write_text(project.root / "reports" / "glan" / page, coverage_page(table, params, lang))
     thin, empty = table["thin"].sum(), table.filter((pl.col("kind") == "discipline") & (pl.col("pairs") == 0)).height
     return close_stage(project, STAGE, "glan/coverage", nodes.height, table, [], thin=thin, without_pairs=empty)
 

@@ -129,7 +129,8 @@ def _asked(stage: ModelStage, rows: pl.DataFrame, params: Glan) -> Told | None:
         params.record_tokens,
         params.temperature,
         params.top_p,
-        seed=params.seed,
+        params.repetition_penalty,
+        params.seed,
         schema=question_schema(params.lang),
     )
 

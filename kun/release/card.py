@@ -43,8 +43,8 @@ TOLD_PARAMS = (
 
 def write_card(project: Project, params: Params, pairs: pl.DataFrame, folder: Path) -> None:
     """Write folder/README.md about `pairs` (SELECTED, not empty) from the reports of the stages that have run."""
-    base, counts = facts.base_model(project), read_counts(project)
-    licences = licence_terms(pairs, base)
+    base, counts, served = facts.base_model(project), read_counts(project), facts.served(params.engine)
+    licences = licence_terms(pairs, base, bool(served))
     funnel, sources = funnel_frame(counts), source_frame(counts)
     text = render(
         TEMPLATE,
@@ -61,7 +61,8 @@ def write_card(project: Project, params: Params, pairs: pl.DataFrame, folder: Pa
         selected=next((one for one in counts if one["stage"] == "select"), None),
         edited=pairs.filter(pl.col("edited_by") != "").height,
         base=base,
-        demo=base is not None and base["name"].startswith(DEMO_BASE),
+        served=served,
+        demo=not served and base is not None and base["name"].startswith(DEMO_BASE),
         terms=None if base is None else TERMS.get(base["licence"].lower()),
         adapters=facts.training(project),
         gates=facts.gates(project, params.mix.sources.values()),
@@ -98,9 +99,12 @@ def size_category(rows: int) -> str:
     return next((name for power, name in enumerate(SIZES, 3) if rows < 10**power), "n>100B")
 
 
-def licence_terms(pairs: pl.DataFrame, base: facts.Facts | None) -> list[str]:
-    """Every licence that binds the pairs, in lower case: of the sources and of a base model that binds its output."""
-    terms = {str(licence).lower() for licence in pairs["licence"].unique()}
+def licence_terms(pairs: pl.DataFrame, base: facts.Facts | None, served: bool = False) -> list[str]:
+    """Every licence that binds the pairs, in lower case: of the sources and of a base model that binds its output.
+
+    Of what a server calls its models nobody stated one; the base may be among them.
+    """
+    terms = {str(licence).lower() for licence in pairs["licence"].unique()} | ({"unknown"} if served else set())
     if base is not None and (model := base["licence"].lower() or "unknown") not in FREE_OUTPUT:
         terms.add(model)
     return sorted(terms)

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from kun.errors import InputError
-from kun.params import Source
+from kun.params import Engine, Source
 from kun.project import Project
 from kun.tables.shards import read_dataset
 
@@ -48,6 +48,16 @@ def base_model(project: Project) -> Facts | None:
     if base is None:
         return None
     return base | {"name": public_name(base["name"])}
+
+
+def served(engine: Engine) -> dict[str, str]:
+    """What a server calls the models that did the work of `label` and `chat`; {} where it was done here.
+
+    Neither a place nor a key is told, and of a path its last part.
+    """
+    if engine.backend != "openai":
+        return {}
+    return {role: public_name(name) for role in ADAPTERS if (name := engine.server.model(role))}
 
 
 def public_name(model: str) -> str:

@@ -7,7 +7,7 @@ from kun.params import Params
 from kun.project import Project
 from kun.release.card import licence_terms, write_card
 from kun.release.checksums import write_sums
-from kun.release.facts import base_model
+from kun.release.facts import base_model, served
 from kun.release.files import replaced_folder
 from kun.release.formats import write_formats
 from kun.tables.shards import read_dataset
@@ -32,6 +32,6 @@ def release(project: Project, params: Params) -> dict[str, Any]:
         "name": params.release.name,
         "pairs": pairs.height,
         "shards": shards,
-        "licences": licence_terms(pairs, base_model(project)),
+        "licences": licence_terms(pairs, base_model(project), bool(served(params.engine))),
         "folder": str(folder),
     }

@@ -45,6 +45,8 @@ class Line:
     name: str
     points: Sequence[tuple[float, float]]
     dots: bool = False
+    band: Sequence[tuple[float, float, float]] = ()
+    """(x, low, high): between them a paler surface."""
 
 
 def histogram(found: Bins, mark: float | None = None) -> Spec:
@@ -146,6 +148,7 @@ def lines(
     colour = {"field": "colour", "type": "nominal", "scale": None}
     encoding = {"x": across, "y": up, "color": colour}
     layers: list[Spec] = [
+        *_bands(drawn, across, up),
         {"mark": {"type": "line", "strokeWidth": 2, "interpolate": "linear"}, "encoding": encoding},
     ]
     dotted = {light(name) for line, name in zip(drawn, SERIES, strict=False) if line.dots}
@@ -162,6 +165,18 @@ def lines(
     if mark is not None:
         layers.append(_upright(mark))
     return _plot(rows, layers)
+
+
+def _bands(drawn: Sequence[Line], across: Spec, up: Spec) -> list[Spec]:
+    """What lies behind the lines."""
+    layers: list[Spec] = []
+    for line, colour in zip(drawn, SERIES, strict=False):
+        if line.band:
+            rows = [{"x": x, "low": low, "high": high} for x, low, high in line.band]
+            area = {"type": "area", "color": light(colour), "opacity": 0.16, "aria": False}
+            ends = {"x": across, "y": {**up, "field": "low"}, "y2": {"field": "high"}}
+            layers.append({"data": {"values": rows}, "mark": area, "encoding": ends})
+    return layers
 
 
 def _plot(rows: list[dict[str, Any]], layers: list[Spec]) -> Spec:

@@ -1,4 +1,4 @@
-"""Vega-Lite specifications -> SVG text: no browser, no network.
+"""Vega-Lite and Vega specifications -> SVG text: no browser, no network.
 
 Equal specifications give equal bytes, on any machine: nothing in them is laid out by the width of a text (`autosize` none,
 no label limits), for that would hang on the fonts at hand. Colours are those of COLOURS; each gets a class beside it, so
@@ -16,6 +16,7 @@ COLOURS = {
     "quiet": ("#5c6778", "#a2acba"),
     "line": ("#dde2e8", "#333c47"),
     "pale": ("#d9e3eb", "#2c3a47"),
+    "thin": ("#f6d9cf", "#56302a"),
     "mark": ("#b4472e", "#f08a6c"),
     "one": ("#2f6f9f", "#6fb1de"),
     "two": ("#c17a25", "#e0a458"),
@@ -69,7 +70,18 @@ def svg(spec: Spec, title: str) -> str:
     """Draw for a page, whose style knows the classes `fill-<colour>` and `stroke-<colour>`; `title` is what is read aloud."""
     import vl_convert
 
-    drawn = vl_convert.vegalite_to_svg({"config": _CONFIG, "autosize": {"type": "none"}, **spec}, vl_version="5.21")
+    asked = {"config": _CONFIG, "autosize": {"type": "none"}, **spec}
+    return _finished(vl_convert.vegalite_to_svg(asked, vl_version="5.21"), title)
+
+
+def vega_svg(spec: Spec, title: str) -> str:
+    """As `svg`, of a Vega specification: for what Vega-Lite has no words."""
+    import vl_convert
+
+    return _finished(vl_convert.vega_to_svg({"background": None, "autosize": "none", "padding": 0, **spec}), title)
+
+
+def _finished(drawn: str, title: str) -> str:
     root = ElementTree.fromstring(drawn)
     _tidy(root)
     for name in ("width", "height"):

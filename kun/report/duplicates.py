@@ -5,8 +5,8 @@ from typing import Any
 
 import polars as pl
 
+from kun.lazily import rows_at, rows_of, scan
 from kun.project import Project
-from kun.report.lazily import rows_at, rows_of, scan
 from kun.report.records import cut_off
 from kun.tables.shards import shards
 

@@ -6,20 +6,23 @@ from typing import Any
 
 import polars as pl
 
+from kun.lazily import collected, rows_of, scan
 from kun.params import Params
 from kun.project import Project
 from kun.release import facts
 from kun.release.funnel import Counts, funnel_frame, read_counts, source_frame
 from kun.report.duplicates import Duplicates, duplicates
 from kun.report.judge import Curves, judges
-from kun.report.lazily import collected, rows_of, scan
 from kun.report.quality import Quality, quality
 from kun.report.records import cut_off, reasons
 from kun.report.scores import agreements, by_length, distributions, ends
 from kun.report.training import losses
 from kun.report.work import model_work
 from kun.select.scores import with_scores
+from kun.votes.summary import THRESHOLDS, votes_summary
 
+COVERAGE = {"en": "glan/coverage.html", "zh-CN": "glan/coverage.zh-CN.html"}
+"""Language -> what the pipeline of GLAN writes for it, from reports/."""
 SHOWN = "ifd_ppl"  # of the scores of losses, the one with pictures and examples
 LENGTH_STEPS = {"text_chars": 50, "instruction_chars": 5, "answer_chars": 25}
 SCORE_STEPS = {"p_good": 0.05, "copy_rate": 0.05, "support": 0.05, "ppl": 10.0, "ifd_ppl": 0.05}
@@ -50,12 +53,16 @@ class Findings:
     judges: dict[str, Curves]
     evaluation: facts.Facts
     base: facts.Facts | None
+    served: dict[str, str]
+    """Of a server: the model's role, label or chat -> its name there."""
     training: list[facts.Facts]
     """Of each adapter `name`, `facts`, and `unit` and `losses` as kun/report/training.py gives them."""
     gates: list[facts.Facts]
     work: Table
-    coverage: pl.DataFrame | None
-    """data/glan/coverage, where pairs of GLAN are in the mix."""
+    votes: dict[str, Any] | None
+    """`votes_summary`, the judge's threshold among the others; None without a vote."""
+    coverage: bool
+    """Pairs of GLAN are in the mix, and its pipeline has written what it covers."""
 
 
 def findings(project: Project, params: Params) -> Findings:
@@ -76,9 +83,11 @@ def findings(project: Project, params: Params) -> Findings:
         judges=judges(project.root),
         evaluation=facts.evaluation(project),
         base=facts.base_model(project),
+        served=facts.served(params.engine),
         training=[one | losses(project, one) for one in facts.training(project)],
         gates=facts.gates(project, params.mix.sources.values()),
         work=model_work(project),
+        votes=_votes(project, params),
         coverage=_coverage(project, params),
     )
 
@@ -143,7 +152,12 @@ def _distributions(project: Project, scored: pl.DataFrame | None) -> dict[str, p
     return stored | ({} if scored is None else {SHOWN: scored[SHOWN].drop_nulls()})
 
 
-def _coverage(project: Project, params: Params) -> pl.DataFrame | None:
-    if not any(source.pairs.rstrip("/").endswith("glan/pairs") for source in params.mix.sources.values()):
-        return None
-    return collected(project, "glan/coverage", pl.all())
+def _votes(project: Project, params: Params) -> dict[str, Any] | None:
+    found = votes_summary(project, sorted({*THRESHOLDS, params.judge.threshold}))
+    return found if found["votes"] else None
+
+
+def _coverage(project: Project, params: Params) -> bool:
+    """As of gates' pages, only whether there is one: its figures are those of a pipeline on which this one cannot depend."""
+    mixed = any(source.pairs.rstrip("/").endswith("glan/pairs") for source in params.mix.sources.values())
+    return mixed and all((project.root / "reports" / page).is_file() for page in COVERAGE.values())

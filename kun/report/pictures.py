@@ -17,7 +17,6 @@ from kun.terminal import display_width, printable
 
 REASONS = 24
 """Reasons with a bar; the table below them has all."""
-FIELDS = 30
 NARROW = 17  # columns of a name beside a bar, wide characters counting two
 
 
@@ -33,7 +32,7 @@ class Picture:
 
 
 def pictures(found: Findings, words: Words) -> dict[str, Picture]:
-    """Name -> picture: funnel, reasons, duplicates, the kinds of distributions, judge-*, training-*, work, coverage."""
+    """Name -> picture: funnel, reasons, duplicates, the kinds of distributions, judge-*, training-*, work, work-speed, votes."""
     drawn: dict[str, Picture | None] = {"funnel": _funnel(found, words), "reasons": _reasons(found, words)}
     if found.duplicates is not None:
         drawn["duplicates"] = _histogram(found.duplicates.similarity, words["similarity"], "", None, words)
@@ -43,7 +42,7 @@ def pictures(found: Findings, words: Words) -> dict[str, Picture]:
     drawn |= _judges(found, words) if found.judges else {}
     drawn |= {f"training-{one['name']}": _training(one, words) for one in found.training if one["losses"]}
     drawn |= {"work": _work(found.work, words, "seconds"), "work-speed": _work(found.work, words, "speed")}
-    drawn |= {"coverage": _coverage(found.coverage, words)}
+    drawn |= {"votes": _votes(found, words)}
     return {name: one for name, one in drawn.items() if one is not None}
 
 
@@ -177,21 +176,21 @@ def _work(found: list[dict[str, Any]], words: Words, what: str) -> Picture | Non
     return Picture(title, svg(bars(drawn), title)) if drawn else None
 
 
-def _coverage(table: pl.DataFrame | None, words: Words) -> Picture | None:
-    """Pairs of each field of knowledge."""
-    if table is None:
+def _votes(found: Findings, words: Words) -> Picture | None:
+    """Precision and recall of the judge by threshold, in the eyes of people, with their intervals."""
+    if found.votes is None or not found.votes["judge"]["at_threshold"]:
         return None
-    fields = table.filter(pl.col("kind") == "field").head(FIELDS)
-    name = "zh" if words["lang"].startswith("zh") else "en"
-    drawn = [
-        Bar(
-            clipped(row[name]),
-            [Part(0, row["pairs"], "three", printable(f"{row[name]}: {row['pairs']:,}"))],
-            count(row["pairs"]),
-        )
-        for row in fields.iter_rows(named=True)
-    ]
-    return Picture(words["coverage_pairs"], svg(bars(drawn), words["coverage_pairs"])) if drawn else None
+    judge, title, unit = found.votes["judge"], words["people_thresholds"], (0.0, 1.0)
+    drawn = [_estimates(words[name], name, judge["at_threshold"]) for name in ("precision", "recall")]
+    mark = found.marks["p_good"]
+    keys = [*zip(SERIES, (line.name for line in drawn), strict=False), ("mark", f"{words['threshold']} {mark:g}")]
+    return Picture(title, svg(lines(drawn, unit, unit, mark), title), words["people_thresholds_note"], keys)
+
+
+def _estimates(name: str, measure: str, rows: list[dict[str, Any]]) -> Line:
+    known = [(row["threshold"], row[measure]) for row in rows if row[measure]["value"] is not None]
+    points = [(at, one["value"]) for at, one in known]
+    return Line(name, points, dots=True, band=[(at, one["low"], one["high"]) for at, one in known])
 
 
 def clipped(name: str, most: int = NARROW) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 
+from kun.lazily import rows_at, rows_of, scan, spread
 from kun.project import Project
 from kun.release.funnel import STAGES
-from kun.report.lazily import rows_at, rows_of, scan, spread
 from kun.tables.shards import shards
 
 RELEASED = 400

@@ -1,9 +1,6 @@
 """The report of a run: a page in each language that needs no network, pictures and tables for DVC, and metrics.json."""
 
-import base64
-import hashlib
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -13,9 +10,10 @@ from kun.project import Project
 from kun.release.files import render, replaced_folder
 from kun.report import draw
 from kun.report.bins import fixed_bins
-from kun.report.findings import LENGTH_STEPS, SCORE_STEPS, Findings, findings
+from kun.report.findings import COVERAGE, LENGTH_STEPS, SCORE_STEPS, Findings, findings
 from kun.report.pictures import Picture, pictures
 from kun.report.records import Row, as_json, dropped_rows, released_rows
+from kun.report.style import STYLE, policy_hash, style
 from kun.report.tables import dropped_table, released_table
 from kun.report.words import PAGES, stage_names
 from kun.report.work import COLUMNS, spent
@@ -47,7 +45,7 @@ def report(project: Project, params: Params) -> dict[str, float]:
 
 def _page(found: Findings, page: str, drawn: dict[str, Picture], tables: dict[str, Row], name: str) -> str:
     words = PAGES[page]
-    style, script = _style(), (PARTS / "page.js").read_text(encoding="utf-8")
+    look, script = style(STYLE), (PARTS / "page.js").read_text(encoding="utf-8")
     largest = sorted(found.quality, key=lambda source: (-found.quality[source]["rows_in"], source))[:SOURCES]
     return render(
         PARTS / "page.html.j2",
@@ -59,36 +57,17 @@ def _page(found: Findings, page: str, drawn: dict[str, Picture], tables: dict[st
         sources=found.sources.filter(pl.col("source").is_in(largest)).rows(),
         quality={source: found.quality[source] for source in sorted(largest)},
         unseen=len(found.quality) - len(largest),
-        thin=_thin(found),
         spent=spent(found.work),
         work_columns=COLUMNS,
+        coverage=COVERAGE[words["lang"]],
         name=name,
         other=next(other for other in PAGES if other != page),
         version=kun.__version__,
-        style=style,
+        style=look,
         script=script,
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        style_hash=policy_hash(look),
+        script_hash=policy_hash(script),
     )
-
-
-def _style() -> str:
-    """The style of the page, with both sets of colours of the pictures."""
-    rules = (PARTS / "page.css").read_text(encoding="utf-8")
-    dark = f"@media (prefers-color-scheme: dark) {{\n{draw.colour_rules(1)}\n}}"
-    return f"{rules}{draw.colour_rules(0)}\n@media screen {{\n{dark}\n}}\n"
-
-
-def _hash(text: str) -> str:
-    """As a Content-Security-Policy names what may run or style."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _thin(found: Findings) -> dict[str, Any]:
-    if found.coverage is None:
-        return {}
-    chosen = found.coverage.filter(pl.col("chosen") & (pl.col("kind") == "discipline"))
-    return {"chosen": chosen.height, "thin": chosen["thin"].sum()}
 
 
 def _write_plots(found: Findings, drawn: dict[str, Picture], folder: Path) -> None:

@@ -30,12 +30,17 @@ COLUMNS = (
 
 
 def model_work(project: Project) -> list[dict[str, Any]]:
-    """One row a file, in the order of the pipeline: `stage`, the COLUMNS as text, `where` it was computed, the `figures`."""
+    """One row a file, in the order of the pipeline: `stage`, the COLUMNS as text, `where` it was computed, the `figures`.
+
+    A stage whose parameters ask no model, with 0 rows, has none.
+    """
     found = []
     for path in sorted(
         (project.root / "reports" / "work").glob("*.json"), key=lambda path: (_place(path.stem), path.stem)
     ):
         figures = read_json(path) or {}
+        if figures.get("rows") == 0:
+            continue
         where = ", ".join(str(figures[name]) for name in ("device", "dtype", "attention") if figures.get(name))
         told = {name: _told(name, figures.get(name)) for name in COLUMNS}
         found.append({"stage": path.stem, **told, "where": where, "figures": figures})

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from kun.errors import InputError
-from kun.explain.find import ledgers, scan
 from kun.explain.why import reasons
+from kun.lazily import ledgers, scan
 from kun.project import Project
 from kun.select.scores import with_scores
 from kun.tables.shards import readable

@@ -63,3 +63,21 @@ DATASETS: dict[str, Schema] = {
     "reflection/pairs": PAIR,
 }
 """Folder under data/ -> schema; each has a suite in expectations/ and a `check` stage in the dvc.yaml that makes it."""
+
+STAGES = {
+    "ingest": "ingested",
+    "clean": "cleaned",
+    "dedup": "deduped",
+    "decontaminate": "decontaminated",
+    "perplexity": "perplexity",
+    "corpus": "corpus",
+    "label": "labelled",
+    "instructions": "instructions",
+    "judge": "judged",
+    "polish": "polished",
+    "pairs": "pairs",
+    "mix": "mixed",
+    "losses": "losses",
+    "select": "selected",
+}
+"""Stage of the main line -> the dataset that it makes, in the order in which a record goes through them."""

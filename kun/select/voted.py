@@ -7,11 +7,9 @@ import polars as pl
 from kun.params.choice import VoteUse
 from kun.schemas.schema import Schema
 from kun.tables.rules import Rule, split_by_rules
-from kun.votes.majority import Decision, decisions
+from kun.votes.majority import VOTED_OUT, Decision, decisions
 from kun.votes.vote import EDITABLE, Vote, seen_key
 
-VOTED_OUT = "voted_out"
-"""The reason of a pair that the majority drops."""
 TOLD: Schema = {"id": pl.String, "decided": pl.String, "out": pl.Boolean, "kept": pl.Boolean, "edited_by": pl.String}
 FRESH: Schema = {f"new_{name}": pl.String for name in EDITABLE}
 

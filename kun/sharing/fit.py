@@ -29,7 +29,7 @@ def refusals(project: Project, params: Params, emails_ok: bool) -> list[str]:
     return [reason for reason in found if reason]
 
 
-def warnings(project: Project, licences: dict[str, int]) -> list[str]:
+def warnings(project: Project, params: Params, licences: dict[str, int]) -> list[str]:
     """What a publisher should know, one line each."""
     found = []
     for licence in licences:
@@ -39,6 +39,9 @@ def warnings(project: Project, licences: dict[str, int]) -> list[str]:
             found.append(f"{licence}: what is made of these rows must be under the same licence")
         if spdx(licence) not in HUB_LICENCES:
             found.append(f"{licence}: not a licence that the hub knows by name; the card says `other`")
+    if served := facts.served(params.engine):
+        names = ", ".join(dict.fromkeys(served.values()))
+        found.append(f"nobody stated the licence of {names}, which a server ran: read its terms")
     base = facts.base_model(project)
     terms = "" if base is None else (base["licence"].lower() or "unknown")
     if base is None or terms == "unknown":

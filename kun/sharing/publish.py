@@ -57,7 +57,7 @@ def plan(project: Project, params: Params, name: str, public: bool, emails_ok: b
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     files = {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
     rows = licences(folder)
-    return Plan(name, public, folder, files, rows, facts.commit(project), warnings(project, rows))
+    return Plan(name, public, folder, files, rows, facts.commit(project), warnings(project, params, rows))
 
 
 def told(planned: Plan) -> str:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from kun.votes.vote import Vote
 
+VOTED_OUT = "voted_out"
+"""The reason of a pair that the majority drops."""
+
 
 @dataclass(frozen=True)
 class Decision:

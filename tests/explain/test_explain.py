@@ -11,11 +11,12 @@ from kun.cli import main
 from kun.config import load_params
 from kun.errors import InputError
 from kun.explain.find import find
-from kun.explain.life import STAGES, life
+from kun.explain.life import life
 from kun.explain.page import page
 from kun.explain.why import examples, reasons
 from kun.params import Params
 from kun.project import Project
+from kun.schemas.datasets import STAGES
 from kun.schemas.rejects import REJECT
 from kun.tables.shards import read_dataset
 from kun.terminal import printable

@@ -28,7 +28,7 @@ def outputs(project: Project) -> dict[str, bytes]:
     files = [
         *project.root.glob("data/**/*.parquet"),
         *project.root.glob("reports/glan/coun*/*"),
-        project.root / "reports/glan/coverage.html",
+        *project.root.glob("reports/glan/coverage*.html"),
     ]
     return {str(path): path.read_bytes() for path in files}
 

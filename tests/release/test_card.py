@@ -63,6 +63,9 @@ def test_licence_terms(pairs: pl.DataFrame) -> None:
     assert licence_terms(mixed, {"licence": ""}) == ["mit", "unknown"]
     assert licence_terms(mixed, {"licence": "Apache-2.0"}) == ["mit", "unknown"]
     assert licence_terms(mixed, {"licence": "gemma"}) == ["gemma", "mit", "unknown"]
+    known = pairs.with_columns(licence=pl.lit("MIT"))
+    assert licence_terms(known, {"licence": "apache-2.0"}) == ["mit"]
+    assert licence_terms(known, {"licence": "apache-2.0"}, served=True) == ["mit", "unknown"], "who knows what it runs"
 
 
 def test_body_tells_the_whole_story(project: Project, params: Params, pairs: pl.DataFrame) -> None:
@@ -83,6 +86,35 @@ def test_body_tells_the_whole_story(project: Project, params: Params, pairs: pl.
     assert "| length ratio | 1 | 1 |" in rows
     assert "https://ai.google.dev/gemma/terms" in body and "270 million" in body
     assert f"judge.threshold: {params.judge.threshold}" in body and "outside a git repository" in body
+
+
+def served(params: Params, models: str | dict[str, str], backend: str = "openai") -> Params:
+    server = replace(params.engine.server, models=models, url="http://10.0.0.7:8000/v1", key="OUR_KEY")
+    return replace(params, engine=replace(params.engine, backend=backend, server=server))
+
+
+def test_the_models_of_a_server_are_named_where_they_did_the_work(
+    project: Project, params: Params, pairs: pl.DataFrame
+) -> None:
+    names = {"label": "Qwen/Qwen3-8B", "chat": "/srv/someone/judge|x"}
+    assert "Qwen" not in card(project, served(params, names, "hf"), pairs)[1], "the work was done here"
+    head, body = card(project, served(params, names), pairs)
+    rows = tables(body)
+    assert "| label | Qwen/Qwen3-8B | wrote the instructions |" in rows
+    assert "| chat | judge&#124;x | judged the instructions, wrote the answers |" in rows
+    assert "Unless the server ran it, it wrote nothing of this dataset." in body
+    assert "The terms of Qwen/Qwen3-8B, judge&#124;x, which a server ran, were not stated" in body
+    assert head["license_name"] == "cc0-1.0-and-gemma-and-unknown"
+    assert not re.search(r"someone|10\.0\.0\.7|OUR_KEY|270 million|trained on the same seeds", body)
+
+
+def test_one_model_of_a_server_for_all_is_named_for_each_work(
+    tmp_path: Path, params: Params, pairs: pl.DataFrame
+) -> None:
+    head, body = card(Project(tmp_path), served(params, "strong"), pairs)
+    assert "| label | strong |" in body and "| chat | strong |" in body
+    assert "The terms of strong, which a server ran" in body and "own base model counted" not in body
+    assert head["license_name"] == "cc0-1.0-and-unknown"
 
 
 def test_sample_rows_are_json_in_code_blocks(project: Project, params: Params, pairs: pl.DataFrame) -> None:

@@ -12,6 +12,9 @@ from kun.schemas.rejects import REJECT
 from kun.schemas.select import LOSSES, SELECTED
 from kun.tables.ledger import close_stage
 from kun.tables.shards import write_dataset, write_json, write_text
+from kun.votes.shown import Shown, load_shown
+from kun.votes.store import append, votes_folder
+from kun.votes.vote import Kind, Vote
 from tests.made import prose, texts
 
 ROWS = 60
@@ -41,6 +44,7 @@ def made_run(root: Path) -> Project:
     close_stage(project, "select", "selected", pairs.height, pairs, [])
     _write_scores(project, kept["id"].to_list(), rng)
     _write_reports(project)
+    _write_votes(project, pairs["id"].to_list(), spoilt["id"].to_list())
     return project
 
 
@@ -88,6 +92,25 @@ def _write_scores(project: Project, ids: list[str], rng: random.Random) -> None:
     losses = pl.DataFrame({"id": ids, "n_answer": 30, "s_cond": [rng.uniform(1, 3) for _ in ids], "s_direct": 2.5})
     empty = [pl.lit(None, kind).alias(name) for name, kind in LOSSES.items() if name not in losses.columns]
     write_dataset(project.dataset("losses"), losses.with_columns(empty), LOSSES)
+
+
+def _write_votes(project: Project, pairs: list[str], dropped: list[str]) -> None:
+    """Of three people, who mostly say what the judge says; one reads what clean dropped; one vote is stale."""
+    shown = load_shown(project, [*pairs, *dropped])
+    for place, name in enumerate(pairs[:24]):
+        for reviewer, doubts in (("anna", 5), ("li.wei", 7)):
+            well = ((shown[name].p_good or 0) > 0.45) != (place % doubts == 0)
+            _vote(project, shown[name], "keep" if well else "drop", reviewer)
+    for place, name in enumerate(dropped):
+        _vote(project, shown[name], "drop" if place % 3 else "keep", "王芳")
+    append(
+        votes_folder(project), Vote(pairs[1], "mixed", "edit", "王芳", shown[pairs[1]].seen, {"output": "改过的回答。"})
+    )
+    append(votes_folder(project), Vote(pairs[2], "mixed", "keep", "王芳", "another text"))
+
+
+def _vote(project: Project, record: Shown, verdict: Kind, reviewer: str) -> None:
+    append(votes_folder(project), Vote(record.id, record.dataset, verdict, reviewer, record.seen))
 
 
 def _write_reports(project: Project) -> None:

@@ -49,9 +49,10 @@ def test_it_fits_and_can_be_read(browser: "Browser", reports: Path, name: str, w
 def test_every_part_is_there(page: "Page") -> None:
     sections = page.locator("section").evaluate_all("(all) => all.map((one) => one.id)")
     assert sections == [
-        "funnel", "pairs", "sources", "reasons", "duplicates", "distributions", "scores", "judge", "models", "gates", "work",
+        "funnel", "pairs", "sources", "reasons", "duplicates", "distributions", "scores", "judge", "votes",
+        "models", "gates", "work",
     ]  # fmt: skip
-    assert page.locator("svg.plot").count() == 18
+    assert page.locator("svg.plot").count() == 19
     assert page.locator("nav a").count() == len(sections)
 
 

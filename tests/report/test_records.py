@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kun.lazily import rows_at, spread
 from kun.project import Project
 from kun.report.duplicates import duplicates
 from kun.report.judge import curves
-from kun.report.lazily import rows_at, spread
 from kun.report.pictures import clipped
 from kun.report.records import A_REASON, EXCERPT, as_json, dropped_rows, reasons, released_rows, within
 from kun.schemas.rejects import REJECT

@@ -13,10 +13,9 @@ from kun.params import Params, Source
 from kun.project import Project
 from kun.report.report import report
 from kun.report.words import PAGES
-from kun.schemas.glan import GLAN_COVERAGE
 from kun.schemas.rejects import REJECT
 from kun.schemas.select import LOSSES, SELECTED
-from kun.tables.shards import write_dataset, write_json
+from kun.tables.shards import write_dataset, write_json, write_text
 from tests.release.conftest import EVIL, chosen
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -187,19 +186,37 @@ def test_clusters_of_duplicates_are_told(project: Project, params: Params) -> No
     assert "7 rows left for 1 that stayed" in text and "相近的文本4" in text and "and 2 more" in text
 
 
-def test_coverage_is_told_where_glan_is_in_the_mix(project: Project, params: Params) -> None:
-    node = {"id": "n", "path": "science", "kind": "field", "zh": "科学", "en": "Science", "pairs": 5}
-    leaf = {"id": "m", "path": "science/tea", "kind": "discipline", "chosen": True, "thin": True, "pairs": 5}
-    rows = [{name: row.get(name) for name in GLAN_COVERAGE} for row in (node, leaf)]
-    write_dataset(project.dataset("glan/coverage"), pl.DataFrame(rows, schema=GLAN_COVERAGE), GLAN_COVERAGE)
-    report(project, params)
-    page = project.root / "reports" / "index.zh-CN.html"
-    assert "coverage" not in outline(page).sections
+@pytest.mark.parametrize(
+    ("page", "there"), [("index.html", "glan/coverage.html"), ("index.zh-CN.html", "glan/coverage.zh-CN.html")]
+)
+def test_the_coverage_of_glan_is_a_page_away_where_it_is_in_the_mix(
+    project: Project, params: Params, page: str, there: str
+) -> None:
+    written = project.root / "reports" / page
     glan = {"glan": Source("data/glan/pairs", "reports/glan/checks/pairs.json")}
-    report(project, replace(params, mix=replace(params.mix, sources=params.mix.sources | glan)))
-    assert "coverage" in outline(page).sections and "glan/coverage.html" in outline(page).addresses
-    text = page.read_text(encoding="utf-8")
-    assert "科学: 5" in text and "已选 1 个学科中有 1 个偏少" in text
+    mixed = replace(params, mix=replace(params.mix, sources=params.mix.sources | glan))
+    report(project, mixed)
+    assert "coverage" not in outline(written).sections, "its pipeline has not told it yet"
+    for name in ("coverage.html", "coverage.zh-CN.html"):
+        write_text(project.root / "reports/glan" / name, "x")
+    report(project, params)
+    assert "coverage" not in outline(written).sections, "a source that is not in the mix"
+    report(project, mixed)
+    assert "coverage" in outline(written).sections
+    assert [address for address in outline(written).addresses if address.startswith("glan/")] == [there]
+
+
+def test_a_server_is_named_where_it_did_the_work(project: Project, params: Params) -> None:
+    server = replace(
+        params.engine.server, url="http://127.0.0.1:1/v1", models={"label": "Qwen/Qwen3-8B", "chat": "/srv/me/judge"}
+    )
+    report(project, replace(params, engine=replace(params.engine, backend="hf", server=server)))
+    assert "Qwen/Qwen3-8B" not in (project.root / "reports/index.html").read_text(encoding="utf-8")
+    report(project, replace(params, engine=replace(params.engine, backend="openai", server=server)))
+    for page, words in PAGES.items():
+        text = (project.root / "reports" / page).read_text(encoding="utf-8")
+        assert f"<td>{words['served_label']}</td><td>Qwen/Qwen3-8B</td>" in text
+        assert f"<td>{words['served_chat']}</td><td>judge</td>" in text and "/srv" not in text
 
 
 def test_tables_for_dvc_plots(project: Project, params: Params) -> None:

@@ -24,6 +24,12 @@ def test_rows_come_in_the_order_of_the_pipeline(project: Project) -> None:
     assert "evaluate-label" in work_text(found)
 
 
+def test_a_stage_that_asked_no_model_has_no_row(project: Project) -> None:
+    write_json(project.work("corpus"), Work().metrics("corpus"))
+    write_json(project.work("train-label"), {"seconds": 9.0, "tokens": 100})
+    assert [row["stage"] for row in model_work(project)] == ["train-label"]
+
+
 def test_every_figure_of_the_table_is_told(project: Project) -> None:
     assert set(COLUMNS) <= set(WORK.metrics("label"))
     write_json(project.work("label"), {"stage": "label"})

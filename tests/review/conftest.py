@@ -22,6 +22,9 @@ from kun.schemas.pairs import INSTRUCTION, JUDGED, PAIR, POLISHED
 from kun.schemas.rejects import REJECT
 from kun.schemas.select import LOSSES, SELECTED
 from kun.tables.shards import write_dataset, write_json
+from kun.votes.shown import load_shown
+from kun.votes.store import append, votes_folder
+from kun.votes.vote import Kind, Vote
 from tests.copies import ROOT
 
 MARKUP = '<img src=x onerror="window.hurt=1"><script>window.hurt=2</script></script>&amp;'
@@ -202,6 +205,13 @@ def reviewing(root: Path, *options: str) -> Iterator[Page]:
         process.kill()  # nothing, when it has ended
         process.wait()
         process.stderr.close()
+
+
+def say(project: Project, number: int, verdict: Kind, reviewer: str = "anna", seen: str = "", **edit: str) -> None:
+    """Store a vote on a record as it is shown now, or as `seen`."""
+    record = load_shown(project, [key(number)])[key(number)]
+    vote = Vote(record.id, record.dataset, verdict, reviewer, seen or record.seen, edit)
+    append(votes_folder(project), vote)
 
 
 def votes_of(root: Path, reviewer: str = "reviewer") -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -13,8 +14,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from kun.cli import main
+from kun.params import Params
 from kun.project import Project
 from kun.release.checksums import write_sums
+from kun.sharing.fit import warnings
 from kun.sharing.secrets import scan
 from kun.tables.shards import write_json
 from tests.copies import OFFLINE_GUARD, ROOT
@@ -275,6 +278,17 @@ def test_rows_without_a_licence(here: Project) -> None:
     told = refused()
     assert "1 rows have no known licence (sources: forum)" in told
     assert "ingest.licences" in told
+
+
+def test_a_publisher_is_told_of_models_whose_terms_nobody_stated(here: Project, params: Params) -> None:
+    server = replace(
+        params.engine.server, url="http://127.0.0.1:1/v1", models={"label": "Qwen/Qwen3-8B", "chat": "strong"}
+    )
+    served = replace(params, engine=replace(params.engine, backend="openai", server=server))
+    assert not any("server" in line for line in warnings(here, params, {}))
+    assert "nobody stated the licence of Qwen/Qwen3-8B, strong, which a server ran: read its terms" in warnings(
+        here, served, {}
+    )
 
 
 def test_a_changed_input(here: Project) -> None:

@@ -6,10 +6,9 @@ from itertools import combinations
 from typing import Any
 
 from kun.project import Project
-from kun.review.records import Record, load_records
-from kun.review.statistics import auc_interval, kappa, wilson
-from kun.train.evaluate import auc
 from kun.votes.majority import Decision, decisions
+from kun.votes.shown import Shown, load_shown
+from kun.votes.statistics import auc, auc_interval, kappa, wilson
 from kun.votes.store import read_votes, votes_folder
 from kun.votes.vote import Vote
 
@@ -25,7 +24,7 @@ def votes_summary(project: Project, thresholds: Sequence[float] = THRESHOLDS) ->
     same (share) and kappa, edit counting as keep. judge: `judge_summary`. rules: `rules_summary`.
     """
     votes = read_votes(votes_folder(project))
-    records = load_records(project, list(dict.fromkeys(vote.id for vote in votes)))
+    records = load_shown(project, list(dict.fromkeys(vote.id for vote in votes)))
     fresh = [vote for vote in votes if vote.id in records and records[vote.id].seen == vote.seen]
     decided = decisions(fresh)
     return {
@@ -41,14 +40,14 @@ def votes_summary(project: Project, thresholds: Sequence[float] = THRESHOLDS) ->
     }
 
 
-def judge_summary(votes: Sequence[Vote], records: Mapping[str, Record], thresholds: Sequence[float]) -> Row:
+def judge_summary(votes: Sequence[Vote], records: Mapping[str, Shown], thresholds: Sequence[float]) -> Row:
     """How far the judge's p_good tells what people keep from what they drop, on the records with both.
 
     The judge reads the instruction alone: an edit of the instruction says that it was not good, one of the answer says that
     it was. Majority; records in a tie are left out. precision, recall (each value, low, high) and passed by threshold, auc
     (value, low, high; null unless there are good and bad ones).
     """
-    scored = {key: one.scores["p_good"] for key, one in records.items() if "p_good" in one.scores}
+    scored = {key: one.p_good for key, one in records.items() if one.p_good is not None}
     sides: dict[str, int] = {}
     for vote in votes:
         well = vote.verdict == "keep" or (vote.verdict == "edit" and "instruction" not in vote.edit)
@@ -64,7 +63,7 @@ def judge_summary(votes: Sequence[Vote], records: Mapping[str, Record], threshol
     }
 
 
-def rules_summary(decided: Mapping[str, Decision], records: Mapping[str, Record]) -> list[Row]:
+def rules_summary(decided: Mapping[str, Decision], records: Mapping[str, Shown]) -> list[Row]:
     """Of the records that left, by stage and reason: how many people looked at, and how many they would have kept.
 
     wrong: value, low and high of the share that the majority keeps; most records first. A tie says nothing and is left out.

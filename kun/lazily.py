@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import polars as pl
 
 from kun.project import Project
+from kun.schemas.rejects import REJECT
 from kun.tables.shards import readable, shards
 
 
@@ -12,6 +13,12 @@ def scan(project: Project, dataset: str) -> pl.LazyFrame | None:
     """A dataset, not yet read; None when it was never made."""
     folder = project.dataset(dataset)
     return pl.scan_parquet(shards(folder)) if folder.is_dir() else None
+
+
+def ledgers(project: Project) -> pl.LazyFrame:
+    """The rejects of all stages of the main line, not yet read."""
+    parts = sorted((project.root / "data" / "rejects").glob("*/part-*.parquet"))
+    return pl.scan_parquet(parts) if parts else pl.LazyFrame(schema=REJECT)
 
 
 def collected(project: Project, dataset: str, *columns: str | pl.Expr) -> pl.DataFrame | None:

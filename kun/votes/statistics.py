@@ -43,6 +43,13 @@ def auc_interval(auc: float, good: int, bad: int) -> Estimate:
     return Estimate(round(auc, 4), round(float(likely[0]), 4), round(float(likely[-1]), 4))
 
 
+def auc(good: Sequence[float], bad: Sequence[float]) -> float:
+    """Probability that a random good item scores above a random bad one, ties counting half; at least one of each."""
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score([1] * len(good) + [0] * len(bad), [*good, *bad]))
+
+
 def kappa(left: Sequence[str], right: Sequence[str]) -> float | None:
     """Cohen's kappa of two raters: agreement beyond chance, 1 for all; None where both always say the same one thing."""
     from sklearn.metrics import cohen_kappa_score
