@@ -28,7 +28,8 @@ class Record:
 
     id: str
     dataset: str
-    """The last dataset that has it; "rejects" for one that the ledger alone knows."""
+    """Where it is shown from; where none of these datasets has it (`dvc pull` of some of them), the last that has; "rejects" for
+    one that the ledger alone knows."""
     instruction: str
     """This and the next two: "" where no stage has written it."""
     input: str
@@ -36,6 +37,7 @@ class Record:
     text: str
     """The raw text; of a record that never became a row what the ledger quotes; "" of methods without one."""
     source: str
+    """This and the next three: "" where no dataset at hand says it."""
     origin: str
     title: str
     lang: str
@@ -92,12 +94,12 @@ def _record(key: str, rows: Mapping[str, Row], left: Mapping[str, Any]) -> Recor
     }
     return Record(
         id=key,
-        dataset=next((name for name in SHOWN_AS if name in rows), "rejects"),
+        dataset=next((name for name in (*SHOWN_AS, *reversed(STAGES.values())) if name in rows), "rejects"),
         instruction=(pair or asked).get("instruction") or "",
         input=pair.get("input") or "",
         output=pair["output"] if pair else rows.get("polished", {}).get("answer") or "",
         text=raw.get("text") or ("" if rows else left["excerpt"]),
-        source=(pair or raw or left)["source"],
+        source=(pair or raw or rows.get("selected") or left).get("source", ""),
         origin=raw.get("origin", ""),
         title=raw.get("title", ""),
         lang=raw.get("lang", ""),
