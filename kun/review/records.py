@@ -10,7 +10,7 @@ from kun.explain.find import ledgers, scan
 from kun.explain.life import STAGES
 from kun.project import Project
 from kun.select.scores import with_scores
-from kun.select.voted import VOTED_OUT
+from kun.select.voted import BY_VOTES
 from kun.tables.shards import readable
 from kun.votes.vote import seen_key
 
@@ -46,7 +46,7 @@ class Record:
     rank: int | None
     """Place in the selection, None outside of it."""
     verdict: Mapping[str, str]
-    """stage, reason, value and threshold of one that a rule dropped; {} of all others. What votes dropped is among those: each
+    """stage, reason, value and threshold of one that a rule dropped; {} of all others. What votes or edits dropped is among those: each
     reviewer judges alone."""
 
     @property
@@ -84,7 +84,7 @@ def _record(key: str, rows: Mapping[str, Row], left: Mapping[str, Any]) -> Recor
     """From dataset -> row; a pair that is finished is shown as it stands in data/mixed."""
     pair, raw = rows.get("mixed", {}), rows.get("corpus") or rows.get("ingested", {})
     asked = rows.get("instructions") or rows.get("labelled", {})
-    gone = bool(left) and left["reason"] != VOTED_OUT
+    gone = bool(left) and (left["stage"], left["reason"]) not in BY_VOTES
     gone = gone and STAGES.get(left["stage"]) not in rows  # a repeated row has its id in data/ingested too
     told = {
         **rows.get("perplexity", {}),

@@ -4,12 +4,13 @@ Pairs and losses are there already, so moving any knob costs no model work but f
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import polars as pl
 
 from kun import processes
+from kun.corpus.evals import EvalGrams
 from kun.corpus.meaning import telling_directions
 from kun.errors import ConfigError
 from kun.params import Diversity, Engine, Select
@@ -29,15 +30,17 @@ from kun.work.telemetry import Work
 STAGE = "select"
 
 
-def select(project: Project, params: Select, engine: Engine) -> dict[str, Any] | None:
+def select(
+    project: Project, params: Select, engine: Engine, evals: Callable[[], EvalGrams]
+) -> dict[str, Any] | None:
     """Choose among data/mixed; data/selected and data/arms. None on helper ranks, which only help to embed.
 
     Of the rows that pass the filters, repeat no better one and fit their quota, `top` of all rows are kept, or all if they
     are fewer: the first of the ranking, or the most diverse of the pool of its first. Votes come before all of that, and
-    the rows that they protect take their places before others are chosen.
+    the rows that they protect take their places before others are chosen. `evals` reads what no edit may quote.
     """
     pairs = read_dataset(project.dataset("mixed"))
-    choice = choose(project, params, engine, pairs, read_dataset(project.dataset("losses")))
+    choice = choose(project, params, engine, pairs, read_dataset(project.dataset("losses")), evals)
     if choice is None or processes.rank() != 0:
         return None
     if not choice.embedded:
@@ -85,10 +88,11 @@ def choose(
     engine: Engine,
     pairs: pl.DataFrame,
     losses: pl.DataFrame,
+    evals: Callable[[], EvalGrams],
     pilot: Pilot | None = None,
 ) -> Choice | None:
     """Choose among `pairs` by their scores; writes nothing. None on helper ranks, and after a pilot where a model is asked."""
-    voted = apply_votes(pairs, read_votes(votes_folder(project)), params.votes)
+    voted = apply_votes(pairs, read_votes(votes_folder(project)), params.votes, evals)
     rows = scored(voted.rows, losses)
     _check_scores(rows, params)
     count = amount(params.top, pairs.height)
