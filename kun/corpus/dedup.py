@@ -38,7 +38,8 @@ def dedup(project: Project, params: Dedup, executor: Executor = "processes") -> 
     signed = compute_parts(project.scratch, "signatures", code | how, pieces, partial(_sign, params), executor)
     rows = _in_order(signed, params.prefer)
     known = project.scratch / "verified" / f"{content_key(code | asdict(params))[:16]}.parquet"
-    gone = pl.concat([_equal(rows), _similar(rows, signed, [piece.payload for piece in pieces], params, known)])
+    near = _similar(rows, signed, [piece.payload for piece in pieces], params, known)
+    gone = pl.concat([_equal(rows, near), _near(near, params.threshold)])
     without = [
         _without(piece, gone.filter(pl.col("shard") == number).drop("shard")) for number, piece in enumerate(pieces)
     ]
@@ -77,22 +78,40 @@ def _rank(prefer: Sequence[str]) -> pl.Expr:
     return by_source({source: place for place, source in enumerate(prefer)}, len(prefer), pl.Int64)
 
 
-def _equal(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows to drop (shard and GONE) whose letters an earlier row has."""
+def _equal(rows: pl.DataFrame, near: pl.DataFrame) -> pl.DataFrame:
+    """Rows to drop (shard and GONE) whose letters an earlier row has.
+
+    That row may be one of `near`; then the one that stays is named behind it, so that `value` ends with a row that is there.
+    """
     again = rows.with_columns(twin=pl.col("id").first().over("key")).filter(~pl.col("key").is_first_distinct())
-    return again.select(
+    told = again.join(near.select("similarity", "kept", twin="id"), on="twin", how="left", maintain_order="left")
+    return told.select(
         "shard",
         "row",
         reason=pl.lit("exact_duplicate"),
-        value=pl.format("same as {}", "twin"),
+        value=pl.coalesce(
+            pl.format("jaccard {} (same as {}) with {}", "similarity", "twin", "kept"), pl.format("same as {}", "twin")
+        ),
         threshold=pl.lit("letters and digits"),
+    )
+
+
+def _near(near: pl.DataFrame, threshold: float) -> pl.DataFrame:
+    """Rows to drop (shard and GONE) that resemble an earlier one."""
+    return near.select(
+        "shard",
+        "row",
+        reason=pl.lit("near_duplicate"),
+        value=pl.format("jaccard {} with {}", "similarity", "kept"),
+        threshold=pl.lit(str(threshold)),
     )
 
 
 def _similar(
     rows: pl.DataFrame, signed: Sequence[Part], texts: Sequence[Path], params: Dedup, known: Path
 ) -> pl.DataFrame:
-    """Rows to drop (shard and GONE) that resemble an earlier one of other letters; pairs in the file `known` are not read."""
+    """Rows (id, shard, row) that resemble an earlier one of other letters, with `similarity`, three digits, and the id of that
+    one, `kept`; pairs in the file `known` are not read."""
     distinct = rows.filter(pl.col("key").is_first_distinct())
     signatures = _signatures(signed, distinct["place"].to_numpy(), rows.height, params.bins)
 
@@ -104,11 +123,11 @@ def _similar(
     write_verified(known, distinct["key"], verified)
     ids = distinct["id"]
     return distinct[[twin.row for twin in twins]].select(
+        "id",
         "shard",
         "row",
-        reason=pl.lit("near_duplicate"),
-        value=pl.Series([f"jaccard {t.similarity:.3f} with {ids[t.kept]}" for t in twins], dtype=pl.String),
-        threshold=pl.lit(str(params.threshold)),
+        similarity=pl.Series([f"{twin.similarity:.3f}" for twin in twins], dtype=pl.String),
+        kept=pl.Series([ids[twin.kept] for twin in twins], dtype=pl.String),
     )
 
 
