@@ -37,7 +37,7 @@ def test_what_equals_a_text_that_went_names_the_one_that_stays(project: Project,
     store(project, "cleaned", [SENTENCE, similar, similar.replace("；", "。"), SENTENCE + "！"])
     dedup(project, params.dedup)
     assert reasons(project, "dedup") == dict(zip(ids[1:], ["near_duplicate", *["exact_duplicate"] * 2], strict=True))
-    near, *equal = read_dataset(project.rejects("dedup")).sort(pl.col("id").replace_strict(ids, range(4)))["value"]
+    near, *equal = read_dataset(project.rejects("dedup")).sort(pl.col("id").replace_strict(ids, list(range(4))))["value"]
     similarity = near.split()[1]
     assert near == f"jaccard {similarity} with {ids[0]}"
     assert equal == [f"jaccard {similarity} (same as {ids[1]}) with {ids[0]}", f"same as {ids[0]}"]
