@@ -13,6 +13,7 @@ from kun.tables.draw import first_of_turns
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.rules import Rule, Split, split_by_rules
 from kun.tables.shards import read_dataset, write_json
+from kun.tables.sources import warn_unknown
 from kun.work.stage import ModelStage, split_finished
 from kun.work.telemetry import Work
 
@@ -36,6 +37,7 @@ def corpus(project: Project, params: Corpus, engine: Engine) -> dict[str, Any] |
         rejected += again
     if processes.rank() != 0:
         return None
+    warn_unknown("corpus.weights", params.weights, texts["source"].unique())
     sample = within_limit(different, params)
     return close_stage(project, STAGE, STAGE, texts.height, sample.kept, [*rejected, rejects(sample.dropped, STAGE)])
 

@@ -22,6 +22,7 @@ from kun.corpus.verified import read_verified, write_verified
 from kun.params import Dedup, Executor
 from kun.project import Project
 from kun.tables.ledger import close_shards, rejects
+from kun.tables.sources import warn_unknown
 from kun.work.parts import Part, PartWriter, Piece, code_key, compute_parts, shard_pieces, shards_of
 from kun.work.scratch import content_key
 
@@ -70,6 +71,7 @@ def _in_order(signed: Sequence[Part], prefer: Sequence[str]) -> pl.DataFrame:
     ]
     none = pl.DataFrame(schema=dict.fromkeys(columns, pl.String) | {"shard": pl.UInt32, "row": pl.UInt32})
     rows = pl.concat([none, *tables]).with_columns(place=pl.int_range(pl.len()), rank=_rank(prefer))
+    warn_unknown("dedup.prefer", prefer, rows["source"].unique())
     return rows.sort("rank", "place").drop("rank", "source")
 
 

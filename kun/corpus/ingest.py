@@ -26,6 +26,7 @@ from kun.project import Project
 from kun.schemas.datasets import DATASETS
 from kun.schemas.schema import conform
 from kun.tables.ledger import Counts, add_up, close_shards, rejects, tally
+from kun.tables.sources import warn_unknown
 from kun.work.parts import ROWS, TEXT_BYTES, Part, PartWriter, code_key, compute_parts, shards_of
 
 STAGE = "ingest"
@@ -41,6 +42,8 @@ def ingest(project: Project, params: Ingest, executor: Executor = "processes") -
     """
     folder = (project.root / params.path).resolve()
     files = {_name(path, folder): path for path in _files(folder)}
+    for key in ("layouts", "licences"):
+        warn_unknown(f"ingest.{key}", getattr(params, key), map(source_of, files))
     pieces = pieces_of(files, cut_long=not params.limit_per_file)
     settings = {name: value for name, value in asdict(params).items() if name not in ("path", "licences")}
     settings["code"] = code_key()

@@ -22,6 +22,7 @@ from kun.select.voted import apply_votes, spared
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.rules import Rule, Split, split_by_rules
 from kun.tables.shards import read_dataset, write_dataset, write_json
+from kun.tables.sources import warn_unknown
 from kun.votes.store import read_votes, votes_folder
 from kun.work.pilot import Pilot
 from kun.work.stage import ModelStage, split_finished
@@ -43,6 +44,7 @@ def select(
     choice = choose(project, params, engine, pairs, read_dataset(project.dataset("losses")), evals)
     if choice is None or processes.rank() != 0:
         return None
+    warn_unknown("select.quotas", params.quotas, pairs["source"].unique())
     if not choice.embedded:
         write_json(project.work(STAGE), Work().metrics(STAGE))  # DVC looks for it whether a model worked or not
     _write_arms(project, params, pairs, choice)
