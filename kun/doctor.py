@@ -144,7 +144,9 @@ def _served_models(params: Params, server: Server, listed: list[str] | None) -> 
             return Finding("server models", False, f"no {name!r}{_nearest(name, listed or [])}: {why}")
     unlisted = [name for name in names if name not in (listed or [])]
     return Finding(
-        "server models", True, ", ".join(f"{name} (not listed, but it answers)" if name in unlisted else name for name in names)
+        "server models",
+        True,
+        ", ".join(f"{name} (not listed, but it answers)" if name in unlisted else name for name in names),
     )
 
 

@@ -410,7 +410,10 @@ def test_dependencies_on_files_exist(stage: str) -> None:
 
 @pytest.mark.parametrize(("stage", "module"), stage_modules().items())
 def test_a_stage_depends_on_the_packages_that_it_imports(stage: str, module: str) -> None:
-    parts = {part_of(name) for name in imported_with(module)} - {"params", "schemas"}  # DVC watches the values; columns come with the code that fills them
+    parts = {part_of(name) for name in imported_with(module)} - {
+        "params",
+        "schemas",
+    }  # DVC watches the values; columns come with the code that fills them
     packages = {f"kun/{part}" for part in parts if (PACKAGE / part).is_dir()}
     assert packages <= set(STAGES[stage]["deps"]), f"{stage} must run again when the code that it uses changes"
 

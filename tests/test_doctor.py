@@ -203,7 +203,7 @@ def test_the_key_is_looked_for_and_sent_and_never_shown(
     monkeypatch.setenv("MY_KEY", "sk-secret")
     found = told(project, vllm.url, key="MY_KEY")
     assert found["server key"] == Finding("server key", True, "MY_KEY is set")
-    assert {one["Authorization"] for one in vllm.headers} == {"Bearer sk-secret"}
+    assert {one["authorization"] for one in vllm.headers} == {"Bearer sk-secret"}
     vllm.listing = lambda handler: handler.error(401, "wrong key sk-secret")
     found = told(project, vllm.url, key="MY_KEY")
     assert not found["server"].ok
@@ -244,7 +244,9 @@ def test_a_name_that_the_server_does_not_know_is_told_with_the_nearest(project: 
 
 
 @on_loopback
-@pytest.mark.parametrize("listing", [None, lambda handler: handler.names("other"), lambda handler: handler.send(200, "hi")])
+@pytest.mark.parametrize(
+    "listing", [None, lambda handler: handler.names("other"), lambda handler: handler.send(200, "hi")]
+)
 def test_a_name_that_is_not_listed_is_asked(project: Project, listing: Callable[[Handler], None] | None) -> None:
     """llama.cpp takes every name, transformers serve a folder that it does not list; some keep no list."""
     with scripted(telling) as server:

@@ -26,15 +26,16 @@ def listed_models(server: Server) -> list[str] | None:
         why = quoted(error.__cause__ or error, key)
         raise ServerError(f"{server.url} does not answer ({why}); start it, or mend engine.server.url") from None
     except openai.APIStatusError as error:
-        return _without_list(server, error, key)
+        _check_status(server, error, key)
+        return None
     except ValueError:  # some other page
         return None
     rows = told.get("data") if isinstance(told, dict) else None
     return [str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row] if isinstance(rows, list) else None
 
 
-def _without_list(server: Server, error: openai.APIStatusError, key: str) -> None:
-    """Return when that is all that is wrong."""
+def _check_status(server: Server, error: openai.APIStatusError, key: str) -> None:
+    """ServerError unless the list is all that is missing."""
     status = error.status_code
     if status not in REFUSED and status < 500:
         return

@@ -46,8 +46,8 @@ class Record:
     rank: int | None
     """Place in the selection, None outside of it."""
     verdict: Mapping[str, str]
-    """stage, reason, value and threshold of one that a rule dropped; {} of all others. What votes or edits dropped is among those: each
-    reviewer judges alone."""
+    """stage, reason, value and threshold of one that a rule dropped; {} of all others. What votes or edits dropped is among
+    those: each reviewer judges alone."""
 
     @property
     def seen(self) -> str:

@@ -31,9 +31,7 @@ from kun.work.telemetry import Work
 STAGE = "select"
 
 
-def select(
-    project: Project, params: Select, engine: Engine, evals: Callable[[], EvalGrams]
-) -> dict[str, Any] | None:
+def select(project: Project, params: Select, engine: Engine, evals: Callable[[], EvalGrams]) -> dict[str, Any] | None:
     """Choose among data/mixed; data/selected and data/arms. None on helper ranks, which only help to embed.
 
     Of the rows that pass the filters, repeat no better one and fit their quota, `top` of all rows are kept, or all if they

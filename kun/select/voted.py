@@ -69,7 +69,9 @@ def _with_evals(rows: pl.DataFrame, evals: Callable[[], EvalGrams]) -> pl.DataFr
     if edited.is_empty():
         return rows.with_columns(found_eval=pl.lit(""))
     known = evals()
-    texts = edited.select(pl.concat_str("instruction", "input", "output", separator="\n", ignore_nulls=True)).to_series()
+    texts = edited.select(
+        pl.concat_str("instruction", "input", "output", separator="\n", ignore_nulls=True)
+    ).to_series()
     found = edited.select("id", found_eval=pl.Series([known.quote(text) or "" for text in texts], dtype=pl.String))
     joined = rows.join(found, on="id", how="left", maintain_order="left")
     return joined.with_columns(pl.col("found_eval").fill_null(""))

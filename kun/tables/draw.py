@@ -22,6 +22,8 @@ def first_of_turns(rows: pl.DataFrame, rules: dict[str, Rule], weight: pl.Expr, 
     """
     if not rules:
         return split_by_rules(rows, {})
-    place = pl.struct(turn(weight).alias("turn"), "id").rank("ordinal").cast(pl.Int64)  # ids decide where two turns are the same
+    place = (
+        pl.struct(turn(weight).alias("turn"), "id").rank("ordinal").cast(pl.Int64)
+    )  # ids decide where two turns are the same
     split = split_by_rules(rows.with_columns(place=place.over(over) if over else place), rules)
     return Split(split.kept.drop("place"), split.dropped.drop("place"))

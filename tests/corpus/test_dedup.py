@@ -37,7 +37,9 @@ def test_what_equals_a_text_that_went_names_the_one_that_stays(project: Project,
     store(project, "cleaned", [SENTENCE, similar, similar.replace("；", "。"), SENTENCE + "！"])
     dedup(project, params.dedup)
     assert reasons(project, "dedup") == dict(zip(ids[1:], ["near_duplicate", *["exact_duplicate"] * 2], strict=True))
-    near, *equal = read_dataset(project.rejects("dedup")).sort(pl.col("id").replace_strict(ids, list(range(4))))["value"]
+    near, *equal = read_dataset(project.rejects("dedup")).sort(pl.col("id").replace_strict(ids, list(range(4))))[
+        "value"
+    ]
     similarity = near.split()[1]
     assert near == f"jaccard {similarity} with {ids[0]}"
     assert equal == [f"jaccard {similarity} (same as {ids[1]}) with {ids[0]}", f"same as {ids[0]}"]
@@ -46,7 +48,8 @@ def test_what_equals_a_text_that_went_names_the_one_that_stays(project: Project,
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.sampled_from([0, 1, 2, 3]), min_size=2, max_size=8), st.booleans())
 def test_every_row_that_left_names_one_that_stays(numbers: list[int], punctuated: bool) -> None:
-    texts = [SENTENCE.replace("风筝", word) for word in ("风筝", "纸鸢", "蝴蝶")] + various(1)
+    words = (("河水", "湖面", "风筝"), ("溪水", "水面", "纸鸢"), ("江水", "海面", "蝴蝶"))
+    texts = [SENTENCE.replace("河水", a).replace("湖面", b).replace("风筝", c) for a, b, c in words] + various(1)
     with TemporaryDirectory() as folder:
         project = Project(Path(folder))
         store(project, "cleaned", [texts[number] + "！" * punctuated * place for place, number in enumerate(numbers)])

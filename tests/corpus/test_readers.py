@@ -55,7 +55,11 @@ def test_bad_lines_have_their_reason(tmp_path: Path, line: str, reason: str) -> 
 
 @pytest.mark.parametrize(
     ("answer", "reason", "value"),
-    [({}, "missing_text", "no 答; fields: id, 问"), ({"答": "\u200b\n"}, "empty_text", "答"), ({"答": None}, "null_text", "答")],
+    [
+        ({}, "missing_text", "no 答; fields: id, 问"),
+        ({"答": "\u200b\n"}, "empty_text", "答"),
+        ({"答": None}, "null_text", "答"),
+    ],
 )
 def test_a_question_without_its_answer_goes_to_the_ledger(
     tmp_path: Path, answer: dict[str, str | None], reason: str, value: str
