@@ -141,7 +141,7 @@ def _served_models(params: Params, server: Server, listed: list[str] | None) -> 
     names = [server.models] if isinstance(server.models, str) else list(dict.fromkeys(server.models.values()))
     for name in names:
         if name not in (listed or []) and (why := _refused(server, name)):
-            return Finding("server models", False, f"no {name!r}{_nearest(name, listed or [])}: {why}")
+            return Finding("server models", False, f"{name!r} is not served{_nearest(name, listed or [])}: {why}")
     unlisted = [name for name in names if name not in (listed or [])]
     return Finding(
         "server models",

@@ -218,8 +218,11 @@ def test_a_server_that_does_not_answer(project: Project, vllm: Scripted) -> None
     assert list(found) == ["server key", "server"]
     assert found["server"].text.startswith(f"{url} does not answer (")
     assert "start it, or mend engine.server.url" in found["server"].text
-    vllm.listing = lambda handler: handler.error(503, "loading")
-    assert "answers HTTP 503 (loading); wait until it is ready" in told(project, vllm.url)["server"].text
+    with scripted(lambda handler, body: handler.error(503, "loading")) as loading:
+        loading.listing = lambda handler: handler.error(503, "loading")
+        models = told(project, loading.url)["server models"]
+    assert not models.ok
+    assert "'some-model' is not served: " in models.text and "answers nobody (HTTP 503: loading" in models.text
 
 
 @on_loopback
@@ -236,16 +239,22 @@ def test_a_name_that_the_server_does_not_know_is_told_with_the_nearest(project: 
     found = told(project, vllm.url, models={"label": "label", "chat": "some-modle"})
     assert list(found) == ["server key", "server", "server models", "given texts"]
     assert not found["server models"].ok
-    assert "no 'some-modle' (did you mean 'some-model'?): " in found["server models"].text
+    assert "'some-modle' is not served (did you mean 'some-model'?): " in found["server models"].text
     assert "does not exist" in found["server models"].text
-    assert "no 'x' (it lists some-model, label)" in told(project, vllm.url, models="x")["server models"].text
+    assert "'x' is not served (it lists some-model, label)" in told(project, vllm.url, models="x")["server models"].text
     missing = told(project, vllm.url, models={"label": "label"})["server models"]
     assert not missing.ok and "engine.server.models names none for chat; add {chat: NAME}" in missing.text
 
 
 @on_loopback
 @pytest.mark.parametrize(
-    "listing", [None, lambda handler: handler.names("other"), lambda handler: handler.send(200, "hi")]
+    "listing",
+    [
+        None,
+        lambda handler: handler.error(500, "no cache"),
+        lambda handler: handler.names("other"),
+        lambda handler: handler.send(200, "hi"),
+    ],
 )
 def test_a_name_that_is_not_listed_is_asked(project: Project, listing: Callable[[Handler], None] | None) -> None:
     """llama.cpp takes every name, transformers serve a folder that it does not list; some keep no list."""
