@@ -3,7 +3,7 @@
 import re
 
 TEMPLATE_MARKERS = re.compile(
-    r"<(?:start_of_turn|end_of_turn|bos|eos|pad|s|/s)>|<\|[a-z_]+\|>|\[/?INST\]|#{2,} ?(?:指令|回答|Instruction|Response)|【[好差]】"
+    r"<(?:(?:start|end)_of_(?:turn|image)|bos|eos|pad|s|/s)>|<\|[a-z_]+\|>|\[/?INST\]|#{2,} ?(?:指令|回答|Instruction|Response)|【[好差]】"
 )
 """Leftovers of chat templates and of our own prompts."""
 

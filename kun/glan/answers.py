@@ -6,7 +6,7 @@ import polars as pl
 
 from kun.engine.base import Sampling
 from kun.glan.ask import adapter_of, ask
-from kun.glan.records import read_answer
+from kun.glan.texts import read_answer
 from kun.params import Engine, Glan
 from kun.project import Project
 from kun.prompts import render

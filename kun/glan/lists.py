@@ -7,7 +7,7 @@ import polars as pl
 from kun.engine.base import Sampling
 from kun.glan.ask import Told, adapter_of, ask
 from kun.glan.names import record_id, seed_of
-from kun.glan.records import whole_lines
+from kun.glan.texts import whole_lines
 from kun.params import Engine, Glan
 from kun.project import Project
 from kun.prompts import render

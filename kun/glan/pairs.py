@@ -6,7 +6,6 @@ from typing import Any
 import polars as pl
 
 from kun.backtranslate import phrases
-from kun.backtranslate.measures import repeated_unit
 from kun.corpus.evals import EvalGrams
 from kun.params import Glan
 from kun.project import Project
@@ -15,7 +14,6 @@ from kun.tables.rules import Rule, absent, split_by_rules
 from kun.tables.shards import read_dataset
 
 STAGE = "glan/pairs"
-MOST_REPEATS = 5  # of a unit in a row, as in `pairs.max_repeats`
 
 
 def pairs(project: Project, params: Glan, evals: EvalGrams) -> dict[str, Any]:
@@ -44,7 +42,6 @@ def with_features(rows: pl.DataFrame, evals: EvalGrams) -> pl.DataFrame:
     return rows.with_columns(
         found_marker=each(lambda text: phrases.found(phrases.TEMPLATE_MARKERS, text)),
         found_refusal=each(lambda text: phrases.found(phrases.REFUSALS, text)),
-        found_repeat=each(lambda text: repeated_unit(text, MOST_REPEATS)),
         found_eval=pl.Series([evals.quote(text) or "" for text in both], dtype=pl.String),
         length=pl.col("answer").str.len_chars(),
     )
@@ -56,7 +53,6 @@ def rules(params: Glan) -> dict[str, Rule]:
         "answer_too_short": Rule(pl.col("length") >= params.min_answer, pl.col("length"), params.min_answer),
         "template_marker": absent("found_marker"),
         "refusal": absent("found_refusal"),
-        "repetition": absent("found_repeat"),
         "contaminated": absent("found_eval"),
     }
 

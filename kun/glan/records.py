@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kun.backtranslate import phrases
-from kun.corpus.letters import bare
+from kun.backtranslate.measures import repeated_unit
 from kun.corpus.text import normalise
 from kun.engine.records import Refusal, parse_record
 from kun.glan.names import same_name
+from kun.glan.texts import ENDS, MOST_REPEATS, standing_alone
 
 NAME, LEVEL, TOPIC, QUESTION = 24, 8, 20, 240  # characters; English needs three times as many for the same
 TOPICS = 4  # of a subject
 _ENGLISH = 3
-_LABEL = re.compile(r"^(?:问题|题目|问|question|q)\s*\d*\s*[:：.、]\s*", re.IGNORECASE)
+LEFTOVERS = set('{}"\\')
+"""Signs of JSON, which no name has."""
+_LETTER = re.compile(r"[^\W\d_]")
 _NUMBER = re.compile(r"\d{1,4}")
-ENDS = "。？！?!."
-"""What a question ends with."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def question_schema(lang: str) -> str:
 
 
 def read_subjects(text: str, finish: str, most: int, lang: str) -> Items | Refusal:
-    """name, level_raw, level and topics of each subject; a name of punctuation alone is no name."""
+    """name, level_raw, level and topics of each subject; a name without a letter is no name."""
     items = _items(text, finish, "subjects", _subject(lang), most)
     if isinstance(items, Refusal):
         return items
@@ -83,39 +83,9 @@ def read_disciplines(text: str, finish: str, most: int) -> Items | Refusal:
 
 
 def read_question(text: str, finish: str, shortest: int, lang: str) -> str | Refusal:
-    """The question without a label before it."""
+    """The question in the record."""
     record = parse_record(text, question_schema(lang), finish)
-    if isinstance(record, Refusal):
-        return record
-    question = _LABEL.sub("", normalise(record["question"])).strip()
-    if len(question) < shortest:
-        return Refusal("too_short", question)
-    if marker := phrases.found(phrases.TEMPLATE_MARKERS, question):
-        return Refusal("template_marker", marker)
-    if refusal := phrases.found(phrases.REFUSALS, question):
-        return Refusal("refusal", refusal)
-    if dangling := phrases.found(phrases.DANGLING, question):
-        return Refusal("dangling_reference", dangling)
-    return question if question[-1] in ENDS else Refusal("no_end", question[-20:])
-
-
-def read_answer(question: str, text: str, finish: str) -> str | Refusal:
-    """The answer; not one that was cut, is empty or says the question again."""
-    answer = normalise(text)
-    if finish == "length":
-        return Refusal("cut", answer[-40:])
-    if not answer:
-        return Refusal("empty", "")
-    return Refusal("echo", answer) if bare(answer) == bare(question) else answer
-
-
-def whole_lines(text: str, finish: str) -> str | Refusal:
-    """A free text without its last line when that was cut; one line that was cut is kept, for a list may stand in one."""
-    lines = normalise(text).splitlines()
-    if finish == "length" and len(lines) > 1:
-        lines = lines[:-1]
-    kept = "\n".join(lines).strip()
-    return kept or Refusal("empty", "")
+    return record if isinstance(record, Refusal) else standing_alone(record["question"], shortest, lang)
 
 
 def level_number(level: str) -> int | None:
@@ -143,7 +113,12 @@ def _with_one(items: Items) -> Items | Refusal:
 
 
 def _named(item: Mapping[str, Any]) -> bool:
-    return all(bare(item[key]) for key in ("name", "zh", "en") if key in item)
+    return all(_is_name(item[key]) for key in ("name", "zh", "en") if key in item)
+
+
+def _is_name(text: str) -> bool:
+    """Whether it has a letter, none of the signs that are left over from JSON, and does not go round in circles."""
+    return bool(_LETTER.search(text)) and not (set(text) & LEFTOVERS or repeated_unit(text, MOST_REPEATS))
 
 
 def _read_subject(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,8 +128,8 @@ def _read_subject(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _once(texts: list[str]) -> list[str]:
-    """Each text once, in order, without those that are punctuation alone."""
-    return list({same_name(text): _clean(text) for text in reversed(texts) if bare(text)}.values())[::-1]
+    """Each text once, in order, without those that are no names."""
+    return list({same_name(text): _clean(text) for text in reversed(texts) if _is_name(text)}.values())[::-1]
 
 
 def _clean(text: str) -> str:

@@ -53,7 +53,7 @@ def sessions(project: Project, params: Glan, engine: Engine, pilot: Pilot | None
 def _asked(stage: ModelStage, rows: pl.DataFrame, params: Glan) -> Told | None:
     sampling = Sampling(
         params.record_tokens,
-        params.temperature,
+        params.record_temperature,
         params.top_p,
         seed=params.seed,
         schema=sessions_schema(params.sessions, params.concepts, params.lang),

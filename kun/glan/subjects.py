@@ -69,7 +69,7 @@ def merge(mentions: pl.DataFrame) -> pl.DataFrame:
 def _asked(stage: ModelStage, rows: pl.DataFrame, params: Glan) -> Told | None:
     sampling = Sampling(
         params.record_tokens,
-        params.temperature,
+        params.record_temperature,
         params.top_p,
         seed=params.seed,
         schema=subjects_schema(params.list_subjects, params.lang),

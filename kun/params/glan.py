@@ -44,6 +44,8 @@ class Glan:
     temperature: Temperature
     """Of the teacher, with `top_p`."""
     top_p: Share
+    record_temperature: Temperature
+    """Of the teacher when it puts a list or a syllabus into records: nothing new is wanted there. The paper: as `temperature`."""
     answer_temperature: Temperature
     """Of the answerer, with `answer_top_p`: lower, for fewer mistakes."""
     answer_top_p: Share

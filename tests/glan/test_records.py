@@ -13,13 +13,11 @@ from kun.glan.records import (
     disciplines_schema,
     level_number,
     question_schema,
-    read_answer,
     read_question,
     read_sessions,
     read_subjects,
     sessions_schema,
     subjects_schema,
-    whole_lines,
 )
 
 SUBJECT = {"name": "几何光学", "level": "入门", "topics": ["反射", "折射"]}
@@ -80,6 +78,21 @@ def test_no_more_items_than_asked_for() -> None:
     assert [fault.reason for fault in found.refused] == ["beyond_limit"] * 2
 
 
+@pytest.mark.parametrize("name", ["5313", "中式烹饪？},{", '"name"', "好术" * 6, "。"])
+def test_a_name_has_letters_and_nothing_of_the_record(name: str) -> None:
+    found = subjects({**SUBJECT, "name": name}, {**SUBJECT, "topics": ["反射", name]})
+    assert isinstance(found, Items)
+    assert [one.reason for one in found.refused] == ["no_name"]
+    assert [one["topics"] for one in found.valid] == [["反射"]]
+
+
+@pytest.mark.parametrize("name", ["C++", "TCP/IP", "几何光学（一）", "Node.js", "π 介子"])
+def test_names_of_letters_and_signs_stay(name: str) -> None:
+    found = subjects({**SUBJECT, "name": name})
+    assert isinstance(found, Items)
+    assert [one["name"] for one in found.valid] == [name]
+
+
 def test_sessions_and_their_concepts_count_once() -> None:
     found = sessions(
         SESSION, {"name": "第一课。", "concepts": ["色散"]}, {"name": "第二课", "concepts": ["色散", "色散 ", "…"]}
@@ -94,12 +107,17 @@ def test_sessions_and_their_concepts_count_once() -> None:
 QUESTIONS = {
     "as it is": ("什么是光的折射率？", "什么是光的折射率？"),
     "a label": ("问题：什么是光的折射率？", "什么是光的折射率？"),
-    "an English label": ("Question 1: Why is the sky blue?", "Why is the sky blue?"),
+    "an English label": ("Question 1: 天空为什么是蓝的？", "天空为什么是蓝的？"),
     "short": ("为何？", "too_short"),
     "open": ("请说明光的折射率和", "no_end"),
     "a refusal": ("抱歉，作为人工智能助手，我无法出这道题。", "refusal"),
     "a text that is not there": ("根据上文，说明光的折射规律。", "dangling_reference"),
     "a marker": ("### 指令：说明光的折射规律。", "template_marker"),
+    "an image": ("光怎样<start_of_image>折射？", "template_marker"),
+    "in circles": (f"请说明{'好好的，' * 6}的规律。", "repetition"),
+    "English": ("What about 5308 and 5310?", "other_language"),
+    "English terms": ("请说明 Snell 定律与 Fermat 原理的关系。", "请说明 Snell 定律与 Fermat 原理的关系。"),
+    "numbers": ("615098804898804.", "other_language"),
 }
 
 
@@ -109,32 +127,6 @@ def test_a_question_stands_alone_and_comes_to_an_end(written: str, read: str) ->
     reason = found.reason if isinstance(found, Refusal) else found
     # What ends without a mark never leaves the schema: a server that ignores it is told so.
     assert reason == ("schema" if read == "no_end" else read)
-
-
-@pytest.mark.parametrize(
-    ("text", "finish", "read"),
-    [
-        ("光从一种介质进入另一种介质时改变方向。", "stop", "光从一种介质进入另一种介质时改变方向。"),
-        ("光从一种", "length", "cut"),
-        ("", "empty", "empty"),
-        ("什么是折射", "stop", "echo"),
-    ],
-)
-def test_an_answer_is_whole_and_not_the_question(text: str, finish: str, read: str) -> None:
-    found = read_answer("什么是折射？", text, finish)
-    assert (found.reason if isinstance(found, Refusal) else found) == read
-
-
-@pytest.mark.parametrize(
-    ("text", "finish", "kept"),
-    [("一\n二\n三", "stop", "一\n二\n三"), ("一\n二\n三", "length", "一\n二"), ("一二", "length", "一二")],
-)
-def test_a_cut_line_leaves_a_free_text(text: str, finish: str, kept: str) -> None:
-    assert whole_lines(text, finish) == kept
-
-
-def test_nothing_is_no_free_text() -> None:
-    assert whole_lines(" \n", "stop") == Refusal("empty", "")
 
 
 @pytest.mark.parametrize(
