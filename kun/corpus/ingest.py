@@ -42,8 +42,6 @@ def ingest(project: Project, params: Ingest, executor: Executor = "processes") -
     """
     folder = (project.root / params.path).resolve()
     files = {_name(path, folder): path for path in _files(folder)}
-    for key in ("layouts", "licences"):
-        warn_unknown(f"ingest.{key}", getattr(params, key), map(source_of, files))
     pieces = pieces_of(files, cut_long=not params.limit_per_file)
     settings = {name: value for name, value in asdict(params).items() if name not in ("path", "licences")}
     settings["code"] = code_key()
@@ -51,6 +49,8 @@ def ingest(project: Project, params: Ingest, executor: Executor = "processes") -
     encodings = {name: encoding for part in parts for name, encoding in part.facts()["encodings"].items()}
     if not any(part.tables("kept") for part in parts):
         raise InputError(f"{folder} gave no text: {_common_fault(parts)}")
+    for key in ("layouts", "licences"):
+        warn_unknown(f"ingest.{key}", getattr(params, key), map(source_of, files))
     shards = without_repeats(shards_of(parts), STAGE)
     return close_shards(project, STAGE, "ingested", shards, encodings=encodings)
 

@@ -25,4 +25,4 @@ def warn_unknown(key: str, named: Iterable[str], sources: Iterable[str]) -> None
 def _hint(name: str, known: list[str]) -> str:
     if near := difflib.get_close_matches(name, known, n=1):
         return f"did you mean {near[0]!r}?"
-    return f"there are {', '.join(known[:SHOWN])}{', ...' if len(known) > SHOWN else ''}" if known else "there is none"
+    return f"known: {', '.join(known[:SHOWN])}{', ...' if len(known) > SHOWN else ''}" if known else "it has none"

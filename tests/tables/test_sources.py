@@ -28,8 +28,8 @@ SOURCES = ["books/old", "books/new", "wiki"]
         ("books/old", None),
         ("bokks", "did you mean 'books'?"),
         ("books/odl", "did you mean 'books/old'?"),
-        ("news", "there are books, wiki, books/new, books/old"),
-        ("new\nline", "there are books, wiki, books/new, books/old"),
+        ("news", "known: books, wiki, books/new, books/old"),
+        ("new\nline", "known: books, wiki, books/new, books/old"),
     ],
 )
 def test_a_name_that_no_row_has_is_told_with_the_nearest(
@@ -46,7 +46,7 @@ def test_each_name_has_a_line_and_many_sources_are_no_trouble(capsys: pytest.Cap
     warn_unknown("corpus.weights", ["a", "b"], [f"source {number}" for number in range(SHOWN + 1)])
     assert [line[-5:] for line in capsys.readouterr().err.splitlines()] == [", ..."] * 2
     warn_unknown("corpus.weights", ["a"], [])
-    assert capsys.readouterr().err == "corpus.weights: no source 'a' in the data; there is none\n"
+    assert capsys.readouterr().err == "corpus.weights: no source 'a' in the data; it has none\n"
 
 
 def ingested(project: Project) -> None:
