@@ -123,7 +123,7 @@ SERVED = {"engine.server.models", "engine.server.extra"}
 
 LAYERS = (
     ("kun", "errors"),
-    ("params", "schemas", "project", "processes"),
+    ("params", "schemas", "project", "processes", "terminal"),
     ("config", "tables", "prompts"),
     ("engine",),
     ("models",),

@@ -52,7 +52,7 @@ def why(stage: str, source: str, reason: str, count: int) -> None:
       kun why --stage clean --source forum --examples 5
     """
     from kun.explain.why import examples, reasons
-    from kun.release.funnel import printable
+    from kun.terminal import printable
 
     project, _ = open_project()
     for found in reasons(project, stage, source, reason):

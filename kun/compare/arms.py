@@ -18,6 +18,9 @@ from kun.errors import InputError
 from kun.project import Project
 from kun.tables.shards import shards
 
+ROWS = "rows"
+"""The one figure that a table of arms always has."""
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -94,10 +97,16 @@ def _overlap(files: dict[str, list[Path]]) -> list[dict[str, Any]]:
 
 
 def text(found: Comparison, dress: Dress = plain) -> str:
-    """Tables with one column an arm."""
-    header = ("", *(arm.name for arm in found.arms))
+    """Tables with one column an arm; what is the same in all is counted."""
+    table = rows(found)
+    differing = [row for row in table if row[0] == ROWS or len(set(row[1:])) > 1] if len(found.arms) > 1 else table
+    same = len(table) - len(differing)
     overlap = [[one["one"], one["other"], f"{one['rows']:,}", f"{one['jaccard']:.3f}"] for one in found.overlap]
-    parts = [dress("Arms", header, rows(found)), dress("Overlap by id", ("", "", "rows", "Jaccard"), overlap)]
+    parts = (
+        dress("Arms", ("", *(arm.name for arm in found.arms)), differing),
+        f"{same} more are the same in all (--csv and --json have them)" if same else "",
+        dress("Overlap by id", ("", "", "rows", "Jaccard"), overlap),
+    )
     return "\n\n".join(filter(None, parts))
 
 
@@ -110,7 +119,7 @@ def rows(found: Comparison) -> list[list[str]]:
     """Parameters that differ, rows, means of lengths and scores, metrics: one row each, one column an arm."""
     arms = found.arms
     told = [[key, *(shown(arm.params.get(key)) for arm in arms)] for key in (arms[0].params if arms else ())]
-    told.append(["rows", *(f"{arm.rows:,}" for arm in arms)])
+    told.append([ROWS, *(f"{arm.rows:,}" for arm in arms)])
     for name in dict.fromkeys(name for arm in arms for name in arm.spreads):
         told.append([f"{name}, mean", *(_number(arm.spreads.get(name, {}).get("mean")) for arm in arms)])
     for name in dict.fromkeys(name for arm in arms for name in arm.metrics):

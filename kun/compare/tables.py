@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable, Sequence
 
-from kun.release.funnel import printable, text_table
+from kun.terminal import printable, text_table
 
-SHORT = 120
-"""Characters of a text in a cell."""
+SHORT, SHORTER = 120, 40
+"""Characters of a text in a cell of a page, and of a terminal's table, where a row has one line."""
 
 Rows = Sequence[Sequence[str]]
 Dress = Callable[[str, Sequence[str], Rows], str]
@@ -15,7 +15,7 @@ Dress = Callable[[str, Sequence[str], Rows], str]
 
 def plain(title: str, header: Sequence[str], rows: Rows) -> str:
     """For the terminal."""
-    return f"{title}\n{text_table(header, [[short(one) for one in row] for row in rows])}" if rows else ""
+    return f"{title}\n{text_table(header, [[short(one, SHORTER) for one in row] for row in rows])}" if rows else ""
 
 
 def markdown(title: str, header: Sequence[str], rows: Rows) -> str:
@@ -37,7 +37,7 @@ def escaped(text: str) -> str:
     return re.sub(r"(?i)(www)\.", r"\1<!-- -->.", parted)
 
 
-def short(text: str) -> str:
+def short(text: str, limit: int = SHORT) -> str:
     """On one line, without control characters."""
     line = printable(text)
-    return line[:SHORT] + ("…" if len(line) > SHORT else "")
+    return line[:limit] + ("…" if len(line) > limit else "")

@@ -5,7 +5,7 @@ from typing import Any
 
 from kun.explain.life import Step
 from kun.explain.values import RuleValue
-from kun.release.funnel import printable, text_table
+from kun.terminal import printable, text_table
 
 SHORT = 160
 """Characters of a text that are shown unless all of it is wanted."""

@@ -1,6 +1,5 @@
 """Where the rows went: the counts of every stage as tables."""
 
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ import polars as pl
 from kun.project import Project
 from kun.release.facts import read_json
 from kun.release.files import count, share
+from kun.terminal import text_table
 
 STAGES = (
     "ingest",
@@ -80,29 +80,3 @@ def funnel_text(funnel: pl.DataFrame, by_source: pl.DataFrame | None = None) -> 
         return text
     source_rows = [[source, *map(count, kept)] for source, *kept in by_source.iter_rows()]
     return f"{text}\n\n{text_table(by_source.columns, source_rows)}"
-
-
-def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table for the terminal: columns aligned by display width, the first to the left, the others to the right."""
-    lines = [header, *rows]
-    widths = [max(display_width(line[column]) for line in lines) for column in range(len(header))]
-    return "\n".join(
-        "  ".join(_pad(*cell) for cell in zip(line, widths, range(len(line)), strict=True)) for line in lines
-    )
-
-
-def _pad(text: str, width: int, column: int) -> str:
-    space = " " * (width - display_width(text))
-    return space + text if column else text + space
-
-
-def printable(text: str) -> str:
-    """On one line, without control characters: a record must not steer the terminal, nor break a picture's XML."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
-
-
-def display_width(text: str) -> int:
-    """Columns of a terminal: wide characters take two, combining marks none."""
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
-    )

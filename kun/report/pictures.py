@@ -7,13 +7,13 @@ from typing import Any
 import polars as pl
 
 from kun.release.files import count, share
-from kun.release.funnel import display_width, printable
 from kun.report.bins import bins, short
 from kun.report.charts import Bar, Line, Part, bars, histogram, lines
 from kun.report.draw import SERIES, svg
 from kun.report.findings import LENGTH_STEPS, Findings
 from kun.report.judge import Curves
 from kun.report.words import Words, stage_names
+from kun.terminal import display_width, printable
 
 REASONS = 24
 """Reasons with a bar; the table below them has all."""

@@ -5,7 +5,7 @@ from typing import Any
 from kun.project import Project
 from kun.release.facts import read_json
 from kun.release.files import number, share
-from kun.release.funnel import text_table
+from kun.terminal import text_table
 
 ORDER = ("perplexity", "train", "evaluate", "label", "judge", "polish", "losses", "select")
 """Of the stages that the files are named after; `evaluate-label` is a part of evaluate."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kun.release.funnel import text_table
+from kun.terminal import text_table
 
 Row = Mapping[str, Any]
 

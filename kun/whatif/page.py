@@ -6,7 +6,7 @@ from typing import Any
 
 from kun.forecast import duration
 from kun.release.files import count
-from kun.release.funnel import printable, text_table
+from kun.terminal import printable, text_table
 from kun.whatif.answer import Answer
 from kun.whatif.settings import assignment
 from kun.whatif.work import Waiting

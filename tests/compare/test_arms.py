@@ -36,6 +36,19 @@ def test_forms_hold_the_same_numbers(versions: Versions) -> None:
     assert "| rows | 10 | 3 |" in as_markdown(found)
 
 
+def test_what_all_arms_share_is_counted_not_shown(versions: Versions) -> None:
+    found = compare(versions.root, ["v1", "v2"])
+    every = [line[0] for line in csv.reader(as_csv(found).splitlines())][1:]
+    told = text(found).split("\n\n")
+    shown = [line.split("  ")[0] for line in told[0].splitlines()[2:]]
+    equal = [name for name, one, other in csv.reader(as_csv(found).splitlines()[1:]) if one == other and name != "rows"]
+    assert equal, "nothing to hide"
+    assert sorted(shown + equal) == sorted(every)
+    assert told[1] == f"{len(equal)} more are the same in all (--csv and --json have them)"
+    alone = text(compare(versions.root, ["v1"]))
+    assert all(name in alone for name in every), "one arm shares with nobody"
+
+
 def test_an_unknown_arm_names_the_known(versions: Versions) -> None:
     with pytest.raises(InputError, match=r"no revision or experiment 'rnadom'.*arms of the selection: longest, random"):
         compare(versions.root, ["rnadom"])

@@ -16,9 +16,9 @@ from kun.explain.page import page
 from kun.explain.why import examples, reasons
 from kun.params import Params
 from kun.project import Project
-from kun.release.funnel import printable
 from kun.schemas.rejects import REJECT
 from kun.tables.shards import read_dataset
+from kun.terminal import printable
 from tests.copies import Copy, duplicate
 
 

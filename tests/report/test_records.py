@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kun.project import Project
-from kun.release.funnel import display_width
 from kun.report.duplicates import duplicates
 from kun.report.judge import curves
 from kun.report.lazily import rows_at, spread
@@ -16,6 +15,7 @@ from kun.report.records import A_REASON, EXCERPT, as_json, dropped_rows, reasons
 from kun.schemas.rejects import REJECT
 from kun.schemas.select import SELECTED
 from kun.tables.shards import write_dataset
+from kun.terminal import display_width
 
 
 @given(st.recursive(st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
