@@ -5,6 +5,7 @@ The stages' own `close_stage` writes it, so that files, shards and books are lik
 
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from kun.select.choose import select
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.rules import Rule, split_by_rules
 from kun.tables.shards import write_dataset, write_json
+from kun.whatif.texts import evals
 
 ROOT = Path(__file__).parents[1]
 SENTENCES, TOPICS = 20_000, 50_000
@@ -181,7 +183,7 @@ def _selected(project: Project, pairs: pl.DataFrame, rng: np.random.Generator) -
         scorer=pl.lit("made"),
     )
     _step(project, "losses", "losses", conform_with(losses, LOSSES), {})
-    select(project, params.select, params.engine)
+    select(project, params.select, params.engine, partial(evals, project, params))
 
 
 def make_versions(root: Path, rows: int, seed: int = 7) -> None:

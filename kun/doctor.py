@@ -1,20 +1,32 @@
 """What stands between this machine and a run, each finding with its fix."""
 
+import difflib
 import importlib.metadata
 import importlib.util
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
+from kun.backtranslate.judge import BAD, GOOD
 from kun.config import load_params
+from kun.engine.base import Failure, Sampling
+from kun.engine.estimate import ServerTokens, estimated_tokens
 from kun.errors import KunError
 from kun.models import find
+from kun.params import Params, Server
 from kun.project import Project
 from kun.start.code import CODE, verify
 
+if TYPE_CHECKING:
+    from kun.engine.openai import OpenAIModel
+
 NEEDED_GB = 5  # the demo model as GGUF and as float32 safetensors, checkpoints, caches
+PATIENCE = 20.0  # seconds that a server may take for one request
+LISTED = 5  # models that a finding names
 PACKAGES = ("torch", "transformers", "accelerate", "peft", "polars", "dvc", "great-expectations", "click")
 
 
@@ -35,6 +47,7 @@ def examine(project: Project | None = None) -> list[Finding]:
         _params(project),
         *_code(project),
         _model(project),
+        *_server(project),
         _disk(project),
         _device(),
         _dvc(project),
@@ -75,6 +88,114 @@ def _model(project: Project) -> Finding:
         return Finding("base model", True, find(project, load_params(project.root / "params.yaml").model))
     except KunError as error:
         return Finding("base model", False, str(error))
+
+
+def _server(project: Project) -> list[Finding]:
+    """Only where a stage asks one."""
+    try:
+        params = load_params(project.root / "params.yaml")
+    except KunError:
+        return []  # told as params.yaml
+    return server_findings(params) if "openai" in (params.engine.backend, params.reflection.backend) else []
+
+
+def server_findings(params: Params) -> list[Finding]:
+    """Key, address, models, log-probabilities and what no server can do, each as far as the one before allows.
+
+    Asks for a few tokens, which a cloud counts.
+    """
+    if importlib.util.find_spec("openai") is None:
+        return [Finding("server", False, "the client is missing; run: pip install 'kun[openai]'")]
+    from kun.engine.listing import listed_models
+
+    given = params.engine.server
+    server = replace(given, retries=0, timeout=min(given.timeout, PATIENCE), max_cost=0.0)
+    found = [_key(server)]
+    if not found[0].ok:
+        return found
+    try:
+        listed = listed_models(server)
+    except KunError as error:
+        return [*found, Finding("server", False, str(error))]
+    found += [Finding("server", True, f"{server.url} answers"), _served_models(params, server, listed)]
+    if params.engine.backend == "openai":
+        found += [_log_probabilities(params, server)] if found[-1].ok else []
+        found.append(_given_texts(params))
+    return found
+
+
+def _key(server: Server) -> Finding:
+    if not server.key:
+        return Finding("server key", True, "engine.server.key is empty: none is sent")
+    ok = bool(os.environ.get(server.key))
+    fix = f"the environment variable {server.key} is not set; export it, or name another in engine.server.key"
+    return Finding("server key", ok, f"{server.key} is set" if ok else fix)
+
+
+def _served_models(params: Params, server: Server, listed: list[str] | None) -> Finding:
+    """A server may know names that it does not list (llama.cpp knows every name), so those are asked."""
+    roles = ["label", "chat"] if params.engine.backend == "openai" else [params.reflection.model]
+    if missing := [role for role in roles if not server.model(role)]:
+        fix = f"add {{{missing[0]}: NAME}}, or give one name for all: models: NAME"
+        return Finding("server models", False, f"engine.server.models names none for {' and '.join(missing)}; {fix}")
+    names = [server.models] if isinstance(server.models, str) else list(dict.fromkeys(server.models.values()))
+    for name in names:
+        if name not in (listed or []) and (why := _refused(server, name)):
+            return Finding("server models", False, f"{name!r} is not served{_nearest(name, listed or [])}: {why}")
+    unlisted = [name for name in names if name not in (listed or [])]
+    return Finding(
+        "server models",
+        True,
+        ", ".join(f"{name} (not listed, but it answers)" if name in unlisted else name for name in names),
+    )
+
+
+def _nearest(name: str, listed: list[str]) -> str:
+    if near := difflib.get_close_matches(name, listed, n=1):
+        return f" (did you mean {near[0]!r}?)"
+    more = f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
+    return f" (it lists {', '.join(listed[:LISTED])}{more})" if listed else ""
+
+
+def _refused(server: Server, name: str) -> str:
+    """Why a model does not write, "" when it does."""
+    with TemporaryDirectory() as folder:
+        try:
+            (answer,) = _asked(server, name, folder).generate(["你好"], Sampling(1))
+        except KunError as error:
+            return str(error)
+    return answer.detail if isinstance(answer, Failure) else ""
+
+
+def _log_probabilities(params: Params, server: Server) -> Finding:
+    mode = params.judge.mode
+    with TemporaryDirectory() as folder:
+        try:
+            refusal = _asked(server, server.model("chat"), folder).refuses_log_probabilities([GOOD, BAD])
+        except KunError as error:
+            return Finding("log-probabilities", False, str(error))
+    if refusal is None:
+        return Finding("log-probabilities", True, "given, as judge.mode verdict and `kun evaluate` need them")
+    if mode != "verdict":
+        told = f"none ({refusal.detail}): judge.mode {mode} does without, `kun evaluate` does not"
+        return Finding("log-probabilities", True, told)
+    fix = "set judge.mode to sampled or pair_score and judge.calibrate to 0, or take another server"
+    return Finding("log-probabilities", False, f"none ({refusal.detail}), which judge.mode verdict needs; {fix}")
+
+
+def _given_texts(params: Params) -> Finding:
+    """perplexity and losses score texts that are there: no chat server does."""
+    fixes = ["perplexity.backend to kenlm"] if params.perplexity.backend == "model" else []
+    fixes += ["losses.model to none"] if params.losses.model != "none" else []
+    fix = f"no server scores given texts; set {' and '.join(fixes)}, or engine.backend to hf for these stages"
+    return Finding("given texts", not fixes, fix if fixes else "no stage asks the server to score them")
+
+
+def _asked(server: Server, name: str, folder: str) -> "OpenAIModel":
+    """What it costs is noted in `folder`, and counts for no stage."""
+    from kun.engine.openai import OpenAIModel
+
+    return OpenAIModel(server, name, ServerTokens(estimated_tokens), Path(folder) / "spent.txt")
 
 
 def _disk(project: Project) -> Finding:

@@ -606,7 +606,7 @@ HEADS = {"kun/engine/head.py", "kun/engine/draws.py", "kun/engine/grammar.py"}
         ("transformers", TENSORS, {"kun/models.py"}),
         ("peft", {"kun/train/"}, {"kun/engine/loading.py"}),
         ("accelerate", set(), {"kun/processes.py"}),
-        ("openai", {"kun/engine/connection.py"}, set()),
+        ("openai", {"kun/engine/connection.py", "kun/engine/listing.py"}, set()),
         ("great_expectations", set(), {"kun/gate/engine.py"}),
         ("pandas", set(), {"kun/gate/"}),
         ("click", {"kun/cli/", "kun/reference.py"}, set()),

@@ -240,7 +240,7 @@ def select(source: Path | None, target: Path | None, table: Path | None, **optio
                 "--in and --out go together; without them `kun select` runs the stage of params.yaml"
             )
         project, params = open_project()
-        counts = select(project, params.select, params.engine)
+        counts = select(project, params.select, params.engine, partial(evals, project, params))
     else:
         counts = select_file(source, target, table=table, **options)
     tell(counts)

@@ -30,7 +30,7 @@ def plan(stage: str, rows: int) -> None:
 
 @main.command()
 def doctor() -> None:
-    """Look at the environment, model, disk, GPU and git identity; exit 1 when something needs you.
+    """Look at the environment, model, server, disk, GPU and git identity; exit 1 when something needs you.
 
     \b
     Example:

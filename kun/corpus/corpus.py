@@ -9,10 +9,11 @@ from kun.corpus.meaning import same_meaning
 from kun.corpus.text import by_source
 from kun.params import Corpus, Engine
 from kun.project import Project
-from kun.tables.draw import turn
+from kun.tables.draw import first_of_turns
 from kun.tables.ledger import close_stage, rejects
-from kun.tables.rules import Rule, split_by_rules
+from kun.tables.rules import Rule, Split, split_by_rules
 from kun.tables.shards import read_dataset, write_json
+from kun.tables.sources import warn_unknown
 from kun.work.stage import ModelStage, split_finished
 from kun.work.telemetry import Work
 
@@ -36,7 +37,8 @@ def corpus(project: Project, params: Corpus, engine: Engine) -> dict[str, Any] |
         rejected += again
     if processes.rank() != 0:
         return None
-    sample = split_by_rules(different, limit_rule(params))
+    warn_unknown("corpus.weights", params.weights, texts["source"].unique())
+    sample = within_limit(different, params)
     return close_stage(project, STAGE, STAGE, texts.height, sample.kept, [*rejected, rejects(sample.dropped, STAGE)])
 
 
@@ -52,10 +54,10 @@ def band_rules(params: Corpus) -> dict[str, Rule]:
     }
 
 
-def limit_rule(params: Corpus) -> dict[str, Rule]:
-    """The first `limit` texts in the order of their turns; no rule when there is no limit."""
-    place = turn(by_source(params.weights, 1.0, pl.Float64)).rank("ordinal")
-    return {"limit": Rule(place <= params.limit, place, params.limit)} if params.limit else {}
+def within_limit(texts: pl.DataFrame, params: Corpus) -> Split:
+    """The first `limit` texts in the order of their turns, and the others with their place in it; all when there is no limit."""
+    limit = {"limit": Rule(pl.col("place") <= params.limit, pl.col("place"), params.limit)} if params.limit else {}
+    return first_of_turns(texts, limit, by_source(params.weights, 1.0, pl.Float64))
 
 
 def _each_meaning_once(

@@ -22,6 +22,7 @@ from kun.corpus.verified import read_verified, write_verified
 from kun.params import Dedup, Executor
 from kun.project import Project
 from kun.tables.ledger import close_shards, rejects
+from kun.tables.sources import warn_unknown
 from kun.work.parts import Part, PartWriter, Piece, code_key, compute_parts, shard_pieces, shards_of
 from kun.work.scratch import content_key
 
@@ -38,7 +39,8 @@ def dedup(project: Project, params: Dedup, executor: Executor = "processes") -> 
     signed = compute_parts(project.scratch, "signatures", code | how, pieces, partial(_sign, params), executor)
     rows = _in_order(signed, params.prefer)
     known = project.scratch / "verified" / f"{content_key(code | asdict(params))[:16]}.parquet"
-    gone = pl.concat([_equal(rows), _similar(rows, signed, [piece.payload for piece in pieces], params, known)])
+    near = _similar(rows, signed, [piece.payload for piece in pieces], params, known)
+    gone = pl.concat([_equal(rows, near), _near(near, params.threshold)])
     without = [
         _without(piece, gone.filter(pl.col("shard") == number).drop("shard")) for number, piece in enumerate(pieces)
     ]
@@ -69,6 +71,7 @@ def _in_order(signed: Sequence[Part], prefer: Sequence[str]) -> pl.DataFrame:
     ]
     none = pl.DataFrame(schema=dict.fromkeys(columns, pl.String) | {"shard": pl.UInt32, "row": pl.UInt32})
     rows = pl.concat([none, *tables]).with_columns(place=pl.int_range(pl.len()), rank=_rank(prefer))
+    warn_unknown("dedup.prefer", prefer, rows["source"].unique())
     return rows.sort("rank", "place").drop("rank", "source")
 
 
@@ -77,22 +80,40 @@ def _rank(prefer: Sequence[str]) -> pl.Expr:
     return by_source({source: place for place, source in enumerate(prefer)}, len(prefer), pl.Int64)
 
 
-def _equal(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows to drop (shard and GONE) whose letters an earlier row has."""
+def _equal(rows: pl.DataFrame, near: pl.DataFrame) -> pl.DataFrame:
+    """Rows to drop (shard and GONE) whose letters an earlier row has.
+
+    That row may be one of `near`; then the one that stays is named behind it, so that `value` ends with a row that is there.
+    """
     again = rows.with_columns(twin=pl.col("id").first().over("key")).filter(~pl.col("key").is_first_distinct())
-    return again.select(
+    told = again.join(near.select("similarity", "kept", twin="id"), on="twin", how="left", maintain_order="left")
+    return told.select(
         "shard",
         "row",
         reason=pl.lit("exact_duplicate"),
-        value=pl.format("same as {}", "twin"),
+        value=pl.coalesce(
+            pl.format("jaccard {} (same as {}) with {}", "similarity", "twin", "kept"), pl.format("same as {}", "twin")
+        ),
         threshold=pl.lit("letters and digits"),
+    )
+
+
+def _near(near: pl.DataFrame, threshold: float) -> pl.DataFrame:
+    """Rows to drop (shard and GONE) that resemble an earlier one."""
+    return near.select(
+        "shard",
+        "row",
+        reason=pl.lit("near_duplicate"),
+        value=pl.format("jaccard {} with {}", "similarity", "kept"),
+        threshold=pl.lit(str(threshold)),
     )
 
 
 def _similar(
     rows: pl.DataFrame, signed: Sequence[Part], texts: Sequence[Path], params: Dedup, known: Path
 ) -> pl.DataFrame:
-    """Rows to drop (shard and GONE) that resemble an earlier one of other letters; pairs in the file `known` are not read."""
+    """Rows (id, shard, row) that resemble an earlier one of other letters, with `similarity`, three digits, and the id of that
+    one, `kept`; pairs in the file `known` are not read."""
     distinct = rows.filter(pl.col("key").is_first_distinct())
     signatures = _signatures(signed, distinct["place"].to_numpy(), rows.height, params.bins)
 
@@ -104,11 +125,11 @@ def _similar(
     write_verified(known, distinct["key"], verified)
     ids = distinct["id"]
     return distinct[[twin.row for twin in twins]].select(
+        "id",
         "shard",
         "row",
-        reason=pl.lit("near_duplicate"),
-        value=pl.Series([f"jaccard {t.similarity:.3f} with {ids[t.kept]}" for t in twins], dtype=pl.String),
-        threshold=pl.lit(str(params.threshold)),
+        similarity=pl.Series([f"{twin.similarity:.3f}" for twin in twins], dtype=pl.String),
+        kept=pl.Series([ids[twin.kept] for twin in twins], dtype=pl.String),
     )
 
 

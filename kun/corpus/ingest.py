@@ -26,6 +26,7 @@ from kun.project import Project
 from kun.schemas.datasets import DATASETS
 from kun.schemas.schema import conform
 from kun.tables.ledger import Counts, add_up, close_shards, rejects, tally
+from kun.tables.sources import warn_unknown
 from kun.work.parts import ROWS, TEXT_BYTES, Part, PartWriter, code_key, compute_parts, shards_of
 
 STAGE = "ingest"
@@ -48,6 +49,8 @@ def ingest(project: Project, params: Ingest, executor: Executor = "processes") -
     encodings = {name: encoding for part in parts for name, encoding in part.facts()["encodings"].items()}
     if not any(part.tables("kept") for part in parts):
         raise InputError(f"{folder} gave no text: {_common_fault(parts)}")
+    for key in ("layouts", "licences"):
+        warn_unknown(f"ingest.{key}", getattr(params, key), map(source_of, files))
     shards = without_repeats(shards_of(parts), STAGE)
     return close_shards(project, STAGE, "ingested", shards, encodings=encodings)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kun.corpus.text import normalise
 from kun.params import Preset
 
 PRESETS: dict[Preset, tuple[str, ...]] = {
@@ -27,6 +28,8 @@ class Layout:
     title: Sequence[str]
     joined: bool = False
     """All text fields together, parted by blank lines, rather than the first that a record has."""
+    whole: bool = False
+    """A record that lacks one of the joined fields has no text: a question without its answer is none."""
 
 
 PLAIN = Layout(["text"], ["title"])
@@ -38,11 +41,16 @@ def layout_of(source: str, layouts: Mapping[str, Preset | list[str]], default: L
     chosen = layouts.get(source, layouts.get(source.split("/")[0]))
     if chosen is None:
         return default
-    return Layout(PRESETS[chosen] if isinstance(chosen, str) else chosen, default.title, joined=True)
+    if isinstance(chosen, str):
+        return Layout(PRESETS[chosen], default.title, joined=True, whole=True)
+    return Layout(chosen, default.title, joined=True)
 
 
 def text_in(record: Mapping[str, Any], layout: Layout) -> tuple[str, object]:
-    """(name, value) of the record's text; MISSING when it has none of the fields, the culprit when one is no string."""
+    """(name, value) of the record's text; MISSING when it has none of the fields, the culprit when one is no string.
+
+    The culprit too, MISSING or blank, when a layout wants them all.
+    """
     found = [(name, value) for name in layout.text if (value := at(record, name)) is not MISSING]
     if not found:
         return "", MISSING
@@ -50,7 +58,15 @@ def text_in(record: Mapping[str, Any], layout: Layout) -> tuple[str, object]:
         return found[0]
     if wrong := next(((name, value) for name, value in found if not isinstance(value, str)), None):
         return wrong
+    if layout.whole and (lacks := _lacking(layout, dict(found))):
+        return lacks
     return "+".join(name for name, _ in found), "\n\n".join(str(value) for _, value in found)
+
+
+def _lacking(layout: Layout, found: Mapping[str, object]) -> tuple[str, object] | None:
+    """The first field that is not there, or blank."""
+    values = ((name, found.get(name, MISSING)) for name in layout.text)
+    return next(((name, value) for name, value in values if value is MISSING or not normalise(str(value))), None)
 
 
 def at(record: Mapping[str, Any], name: str) -> object:

@@ -61,7 +61,8 @@ def _record(origin: str, fields: dict[str, Any], layout: Layout) -> Record | Rej
 
     name, value = text_in(fields, layout)
     if value is MISSING:
-        return refused("missing_text", printable(f"fields: {', '.join(map(str, fields))}"))
+        lacks = f"no {name}; " if name else ""
+        return refused("missing_text", printable(f"{lacks}fields: {', '.join(map(str, fields))}"))
     if value is None:
         return refused("null_text", name)
     if not isinstance(value, str):

@@ -64,7 +64,7 @@ class Connection:
     def __init__(self, server: Server, model: str, usage: Usage, count: Callable[[str], int]) -> None:
         """Nothing is sent yet; ConfigError when the key's variable is not set. `count` estimates tokens of a text."""
         self._server, self._model, self._usage, self._count = server, model, usage, count
-        self._key = _key(server)
+        self._key = api_key(server)
         self._answering_model: Any = None
         self._client: openai.AsyncOpenAI
         self._room: asyncio.Semaphore
@@ -150,7 +150,7 @@ class Connection:
 
     def _refusal(self, error: openai.APIStatusError) -> Trouble | ServerError:
         status, retries = error.status_code, self._server.retries
-        detail = f"HTTP {status}: {self._quoted(_message(error))}"
+        detail = f"HTTP {status}: {self._quoted(said_by(error))}"
         if status in HOPELESS:
             return ServerError(
                 f"{self._server.url} refuses model {self._model!r} with {detail}; {HOPELESS[status]}. Finished rows are kept"
@@ -208,9 +208,7 @@ class Connection:
             await asyncio.wait_for(self._ended.wait(), seconds)
 
     def _quoted(self, text: object) -> str:
-        """One short line without the key, which some servers repeat."""
-        line = " ".join(str(text).split())
-        return (line.replace(self._key, "***") if self._key else line)[:DETAIL]
+        return quoted(text, self._key)
 
 
 def user_turn(message: str) -> list[dict[str, str]]:
@@ -218,7 +216,14 @@ def user_turn(message: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": message}]
 
 
-def _key(server: Server) -> str:
+def quoted(text: object, key: str) -> str:
+    """One short line without the key, which some servers repeat."""
+    line = " ".join(str(text).split())
+    return (line.replace(key, "***") if key else line)[:DETAIL]
+
+
+def api_key(server: Server) -> str:
+    """From the variable that `key` names, "" when none is asked for; ConfigError when it is not set."""
     if server.key and not os.environ.get(server.key):
         raise ConfigError(f"engine.server.key: the environment variable {server.key} is not set; export it")
     return os.environ[server.key] if server.key else ""
@@ -243,7 +248,7 @@ def _asked_wait(header: str | None) -> float | None:
     return min(max(seconds, 0.0), LONGEST_ASKED_WAIT) if math.isfinite(seconds) else None
 
 
-def _message(error: openai.APIStatusError) -> str:
+def said_by(error: openai.APIStatusError) -> str:
     """What the server says, without the JSON around it."""
     body = error.body
     if isinstance(body, dict):

@@ -51,15 +51,18 @@ class OpenAIModel:
 
         ConfigError when the server gives no log-probabilities.
         """
-        wanted = beginnings(choices)
-        fields = {"temperature": 0.0, "logprobs": True, "top_logprobs": TOP, "max_tokens": max(map(len, wanted))}
-        if refusal := self._refusal(fields, positions):
+        if refusal := self.refuses_log_probabilities(choices):
             raise ConfigError(
                 f"{self._server.url} gives no log-probabilities ({refusal.detail}), which judge.mode verdict and `kun evaluate` "
                 "need; set judge.mode to sampled or pair_score and judge.calibrate to 0, or take another server"
             )
-        bodies = [self._body(prompt, fields) for prompt in prompts]
+        wanted = beginnings(choices)
+        bodies = [self._body(prompt, _with_log_probabilities(wanted)) for prompt in prompts]
         return self._connection.ask_all(bodies, lambda reply: first_log_probabilities(reply, wanted))
+
+    def refuses_log_probabilities(self, choices: Sequence[str]) -> Failure | None:
+        """Why `choices` cannot be asked of this server, None when they can."""
+        return self._refusal(_with_log_probabilities(beginnings(choices)), positions)
 
     def losses(self, pairs: Sequence[tuple[str, str]]) -> list[TokenLoss | Failure]:
         """ConfigError: chat servers give the log-probabilities of what they write, not of what they read."""
@@ -111,6 +114,11 @@ def _fields(sampling: Sampling) -> dict[str, Any]:
         schema = {"name": "record", "strict": True, "schema": json.loads(sampling.schema)}
         fields["response_format"] = {"type": "json_schema", "json_schema": schema}
     return fields
+
+
+def _with_log_probabilities(wanted: Sequence[bytes]) -> dict[str, Any]:
+    """A token has a byte at least."""
+    return {"temperature": 0.0, "logprobs": True, "top_logprobs": TOP, "max_tokens": max(map(len, wanted))}
 
 
 def _seed(prompt: str, sampling: Sampling) -> dict[str, int]:

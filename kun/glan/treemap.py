@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 
 from kun.release.files import count
-from kun.release.funnel import display_width, printable
 from kun.report.draw import Spec, light, vega_svg
+from kun.terminal import display_width, printable
 
 WIDTHS = {"wide": 860, "narrow": 350}
 """Pixels; pages show one of the two, so that letters stay of one size on a desktop and on a phone."""

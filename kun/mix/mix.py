@@ -9,7 +9,7 @@ from kun.corpus.neardup import without_near_duplicates
 from kun.params import Mix
 from kun.project import Project
 from kun.schemas.pairs import PAIR
-from kun.tables.draw import turn
+from kun.tables.draw import first_of_turns
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.rules import Rule, Split, split_by_rules
 from kun.tables.shards import read_dataset
@@ -57,10 +57,10 @@ def requests_once(pairs: pl.DataFrame, params: Mix) -> tuple[pl.DataFrame, pl.Da
 
 def within_limits(pairs: pl.DataFrame, params: Mix) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
     """What the caps of the sources leave, then the limit of all together; and the others with reason."""
-    capped = _first_of_turns(pairs, _caps(params), pl.lit(1.0), over="mixed_from")
+    capped = first_of_turns(pairs, _caps(params), pl.lit(1.0), over="mixed_from")
     weight = pl.col("mixed_from").replace_strict(params.weights, default=1.0, return_dtype=pl.Float64)
     limit = {"limit": Rule(pl.col("place") <= params.limit, pl.col("place"), params.limit)} if params.limit else {}
-    limited = _first_of_turns(capped.kept, limit, weight)
+    limited = first_of_turns(capped.kept, limit, weight)
     return limited.kept, [capped.dropped, limited.dropped]
 
 
@@ -71,12 +71,3 @@ def _caps(params: Mix) -> dict[str, Rule]:
     most = pl.col("mixed_from").replace_strict(params.caps, default=None, return_dtype=pl.Int64)
     within = (pl.col("place") <= most).fill_null(True)
     return {"cap": Rule(within, pl.format("{} of {}", "place", "mixed_from"), params.caps)}
-
-
-def _first_of_turns(pairs: pl.DataFrame, rules: dict[str, Rule], weight: pl.Expr, over: str = "") -> Split:
-    """Split by rules on `place`, the place of a row in the order of the turns."""
-    if not rules:
-        return split_by_rules(pairs, {})
-    place = turn(weight).rank("ordinal")
-    split = split_by_rules(pairs.with_columns(place=place.over(over) if over else place), rules)
-    return Split(split.kept.drop("place"), split.dropped.drop("place"))

@@ -22,6 +22,7 @@ class Record(Shown):
     text: str
     """The raw text; of a record that never became a row what the ledger quotes; "" of methods without one."""
     source: str
+    """This and the next three: "" where no dataset at hand says it."""
     origin: str
     title: str
     lang: str
@@ -51,7 +52,7 @@ def _record(key: str, rows: Mapping[str, Row], left: Mapping[str, Any]) -> Recor
     return Record(
         **vars(shown(key, rows, left)),
         text=raw.get("text") or ("" if rows else left["excerpt"]),
-        source=(pair or raw or left)["source"],
+        source=(pair or raw or rows.get("selected") or left).get("source", ""),
         origin=raw.get("origin", ""),
         title=raw.get("title", ""),
         lang=raw.get("lang", ""),

@@ -4,12 +4,13 @@ Pairs and losses are there already, so moving any knob costs no model work but f
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import polars as pl
 
 from kun import processes
+from kun.corpus.evals import EvalGrams
 from kun.corpus.meaning import telling_directions
 from kun.errors import ConfigError
 from kun.params import Diversity, Engine, Select
@@ -21,6 +22,7 @@ from kun.select.voted import apply_votes, spared
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.rules import Rule, Split, split_by_rules
 from kun.tables.shards import read_dataset, write_dataset, write_json
+from kun.tables.sources import warn_unknown
 from kun.votes.store import read_votes, votes_folder
 from kun.work.pilot import Pilot
 from kun.work.stage import ModelStage, split_finished
@@ -29,17 +31,18 @@ from kun.work.telemetry import Work
 STAGE = "select"
 
 
-def select(project: Project, params: Select, engine: Engine) -> dict[str, Any] | None:
+def select(project: Project, params: Select, engine: Engine, evals: Callable[[], EvalGrams]) -> dict[str, Any] | None:
     """Choose among data/mixed; data/selected and data/arms. None on helper ranks, which only help to embed.
 
     Of the rows that pass the filters, repeat no better one and fit their quota, `top` of all rows are kept, or all if they
     are fewer: the first of the ranking, or the most diverse of the pool of its first. Votes come before all of that, and
-    the rows that they protect take their places before others are chosen.
+    the rows that they protect take their places before others are chosen. `evals` reads what no edit may quote.
     """
     pairs = read_dataset(project.dataset("mixed"))
-    choice = choose(project, params, engine, pairs, read_dataset(project.dataset("losses")))
+    choice = choose(project, params, engine, pairs, read_dataset(project.dataset("losses")), evals)
     if choice is None or processes.rank() != 0:
         return None
+    warn_unknown("select.quotas", params.quotas, pairs["source"].unique())
     if not choice.embedded:
         write_json(project.work(STAGE), Work().metrics(STAGE))  # DVC looks for it whether a model worked or not
     _write_arms(project, params, pairs, choice)
@@ -85,10 +88,11 @@ def choose(
     engine: Engine,
     pairs: pl.DataFrame,
     losses: pl.DataFrame,
+    evals: Callable[[], EvalGrams],
     pilot: Pilot | None = None,
 ) -> Choice | None:
     """Choose among `pairs` by their scores; writes nothing. None on helper ranks, and after a pilot where a model is asked."""
-    voted = apply_votes(pairs, read_votes(votes_folder(project)), params.votes)
+    voted = apply_votes(pairs, read_votes(votes_folder(project)), params.votes, evals)
     rows = scored(voted.rows, losses)
     _check_scores(rows, params)
     count = amount(params.top, pairs.height)

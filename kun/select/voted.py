@@ -1,13 +1,15 @@
 """What people's votes do to the pairs before the choice among them."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import polars as pl
 
+from kun.corpus.evals import EvalGrams
 from kun.params.choice import VoteUse
 from kun.schemas.schema import Schema
-from kun.tables.rules import Rule, split_by_rules
-from kun.votes.majority import VOTED_OUT, Decision, decisions
+from kun.tables.rules import Rule, absent, split_by_rules
+from kun.votes.majority import CONTAMINATED, VOTED_OUT, Decision, decisions
 from kun.votes.vote import EDITABLE, Vote, seen_key
 
 TOLD: Schema = {"id": pl.String, "decided": pl.String, "out": pl.Boolean, "kept": pl.Boolean, "edited_by": pl.String}
@@ -20,13 +22,17 @@ class Voted(NamedTuple):
     rows: pl.DataFrame
     """With edits in place, `edited_by` ("" where there is none) and `protected`."""
     out: pl.DataFrame
-    """Those that the majority drops, with reason."""
+    """Those that the majority drops, and those whose edit an evaluation set knows, with reason."""
     counts: dict[str, int]
     """stale, absent (votes that do not apply), edited, protected (rows)."""
 
 
-def apply_votes(pairs: pl.DataFrame, votes: list[Vote], use: VoteUse) -> Voted:
-    """Apply standing votes to `pairs`, which keep their order; a vote on a text that has changed since is stale."""
+def apply_votes(pairs: pl.DataFrame, votes: list[Vote], use: VoteUse, evals: Callable[[], EvalGrams]) -> Voted:
+    """Apply standing votes to `pairs`, which keep their order; a vote on a text that has changed since is stale.
+
+    An edited pair is held against the evaluation sets once more, protected or not; `evals` reads them, and is called when
+    there is one.
+    """
     votes = [] if use == "ignore" else votes
     shown = pairs.filter(pl.col("id").is_in([vote.id for vote in votes])).iter_rows(named=True)
     seen = {row["id"]: seen_key(row) for row in shown}
@@ -39,16 +45,30 @@ def apply_votes(pairs: pl.DataFrame, votes: list[Vote], use: VoteUse) -> Voted:
         **texts,
     )
     stays = Rule(~pl.col("out").fill_null(False), pl.col("decided"), "no majority to drop")
-    split = split_by_rules(joined, {VOTED_OUT: stays})
-    rows = split.kept.drop("decided", "out", "kept", *FRESH)
-    absent = sum(vote.id not in seen for vote in votes)
+    split = split_by_rules(_with_evals(joined, evals), {VOTED_OUT: stays, CONTAMINATED: absent("found_eval")})
+    rows = split.kept.drop("decided", "out", "kept", "found_eval", *FRESH)
+    elsewhere = sum(vote.id not in seen for vote in votes)
     counts = {
-        "stale": len(votes) - len(fresh) - absent,
-        "absent": absent,
+        "stale": len(votes) - len(fresh) - elsewhere,
+        "absent": elsewhere,
         "edited": rows.filter(pl.col("edited_by") != "").height,
         "protected": rows.filter("protected").height,
     }
     return Voted(rows, split.dropped, counts)
+
+
+def _with_evals(rows: pl.DataFrame, evals: Callable[[], EvalGrams]) -> pl.DataFrame:
+    """Add `found_eval`, what an edited pair shares with an evaluation item, "" for nothing: the others were looked at before."""
+    edited = rows.filter(pl.col("edited_by") != "")
+    if edited.is_empty():
+        return rows.with_columns(found_eval=pl.lit(""))
+    known = evals()
+    texts = edited.select(
+        pl.concat_str("instruction", "input", "output", separator="\n", ignore_nulls=True)
+    ).to_series()
+    found = edited.select("id", found_eval=pl.Series([known.quote(text) or "" for text in texts], dtype=pl.String))
+    joined = rows.join(found, on="id", how="left", maintain_order="left")
+    return joined.with_columns(pl.col("found_eval").fill_null(""))
 
 
 def spared(rules: dict[str, Rule]) -> dict[str, Rule]:

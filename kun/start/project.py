@@ -13,6 +13,7 @@ from kun.errors import InputError
 from kun.project import Project
 from kun.start import skeleton
 from kun.start.code import CODE, for_installed, parts, read_code, write_code
+from kun.start.undo import Undo, taken_back_on_error
 from kun.tables.shards import write_text
 
 GROWING = (".gitignore", ".dvcignore")
@@ -37,7 +38,8 @@ class Renewed:
 def create(folder: Path) -> int:
     """Make a project in `folder` (made if missing), with git where it is installed, and DVC; returns the number of files.
 
-    InputError when a file of it is there already: nothing is written then. What an error interrupts goes again.
+    InputError when a file of it is there already: nothing is written then. What an error or Ctrl-C interrupts leaves nothing
+    behind, no folder and no line.
     """
     files = _files()
     blocked = sorted(name for name in [*files, CODE, ".dvc"] if name not in GROWING and (folder / name).exists())
@@ -47,20 +49,16 @@ def create(folder: Path) -> int:
             f"{folder} already has {', '.join(blocked[:NAMED])}{more}: nothing was written;"
             " move them away, or name another folder (`kun upgrade` renews a project)"
         )
-    written: list[Path] = []
-    try:
+    config = files[DVC_CONFIG].decode()
+    new = [CODE, *(name for name in files if name != DVC_CONFIG and not (folder / name).exists())]
+    with taken_back_on_error() as made:
         for name, content in files.items():
             if name != DVC_CONFIG:
-                _write(folder / name, content, written)
+                _write(folder / name, content, made)
+        made.file(folder / CODE)
         _write_code(folder, files)
-        written.append(folder / CODE)
-        _version_control(folder, files[DVC_CONFIG].decode())
-    except BaseException:
-        for path in written:
-            path.unlink(missing_ok=True)
-        shutil.rmtree(folder / ".dvc", ignore_errors=True)  # it was not there before
-        raise
-    return len(written)
+        _version_control(folder, config, made)
+    return len(new)
 
 
 def upgrade(project: Project) -> Renewed:
@@ -102,29 +100,33 @@ def _write_code(folder: Path, files: Mapping[str, bytes]) -> None:
     write_code(folder, parts(pipelines), settings)
 
 
-def _write(path: Path, content: bytes, written: list[Path]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _write(path: Path, content: bytes, made: Undo) -> None:
+    made.folder(path.parent)
+    made.file(path)
     if path.exists():  # one of GROWING
         own = path.read_text(encoding="utf-8").splitlines()
         missing = [line for line in content.decode().splitlines() if line not in own]
         write_text(path, "\n".join([*own, *missing]) + "\n")
         return
     path.write_bytes(content)
-    written.append(path)
 
 
 def _sha(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _version_control(folder: Path, config: str) -> None:
+def _version_control(folder: Path, config: str, made: Undo) -> None:
     """`git init` unless the folder is in a repository already, then `dvc init` with our settings."""
     from dvc.repo import Repo
 
     logging.getLogger("dvc").setLevel(logging.WARNING)  # what comes next is told by `kun init`
     has_git = shutil.which("git") is not None
     inside = has_git and _git(folder, "rev-parse", "--show-toplevel")
+    for name in ("index", "index.lock") if inside else ():
+        made.file(folder / _git(folder, "rev-parse", "--git-path", name))  # DVC adds its files to it
+    made.tree(folder / ".dvc")
     if has_git and not inside:
+        made.tree(folder / ".git")
         _git(folder, "init", "-q")
     top = Path(inside).resolve() if inside else folder.resolve()
     with Repo.init(str(folder), no_scm=not has_git, subdir=has_git and top != folder.resolve()) as repo:

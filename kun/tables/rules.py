@@ -13,7 +13,7 @@ class Rule:
     keep: pl.Expr
     """True for a row to keep; null counts as broken."""
     value: pl.Expr
-    """What the rule looked at, for the ledger."""
+    """What the rule looked at, for the ledger: of its own row, as only rows that are dropped are asked for it."""
     threshold: object = ""
     """What it asked for, for the ledger."""
 

@@ -7,6 +7,10 @@ from kun.votes.vote import Vote
 
 VOTED_OUT = "voted_out"
 """The reason of a pair that the majority drops."""
+CONTAMINATED = "contaminated"
+"""The reason of a pair that shares text with an evaluation item since it was edited."""
+BY_VOTES = (("select", VOTED_OUT), ("select", CONTAMINATED))
+"""Stage and reason of what leaves by votes alone."""
 
 
 @dataclass(frozen=True)

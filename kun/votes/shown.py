@@ -10,7 +10,7 @@ from kun.lazily import ledgers, scan
 from kun.project import Project
 from kun.schemas.datasets import STAGES
 from kun.tables.shards import readable
-from kun.votes.majority import VOTED_OUT
+from kun.votes.majority import BY_VOTES
 from kun.votes.vote import seen_key
 
 Row = dict[str, Any]
@@ -38,7 +38,8 @@ class Shown:
 
     id: str
     dataset: str
-    """The last dataset that has it; "rejects" for one that the ledger alone knows."""
+    """Where it is shown from; where none of these datasets has it (`dvc pull` of some of them), the last that has; "rejects" for
+    one that the ledger alone knows."""
     instruction: str
     """This and the next two: "" where no stage has written it."""
     input: str
@@ -46,8 +47,8 @@ class Shown:
     p_good: float | None
     """None where the judge never read it."""
     verdict: Mapping[str, str]
-    """stage, reason, value and threshold of one that a rule dropped; {} of all others. What votes dropped is among those: each
-    reviewer judges alone."""
+    """stage, reason, value and threshold of one that a rule dropped; {} of all others. What votes or edits dropped is among
+    those: each reviewer judges alone."""
 
     @property
     def seen(self) -> str:
@@ -94,11 +95,11 @@ def stored(project: Project, tables: Mapping[str, pl.LazyFrame], ids: Sequence[s
 def shown(key: str, rows: Mapping[str, Row], left: Mapping[str, Any]) -> Shown:
     """From dataset -> row, with the columns of READ at least; a pair that is finished is shown as it stands in data/mixed."""
     pair, asked = rows.get("mixed", {}), rows.get("instructions") or rows.get("labelled", {})
-    gone = bool(left) and left["reason"] != VOTED_OUT
+    gone = bool(left) and (left["stage"], left["reason"]) not in BY_VOTES
     gone = gone and STAGES.get(left["stage"]) not in rows  # a repeated row has its id in data/ingested too
     return Shown(
         id=key,
-        dataset=next((name for name in SHOWN_AS if name in rows), "rejects"),
+        dataset=next((name for name in (*SHOWN_AS, *reversed(STAGES.values())) if name in rows), "rejects"),
         instruction=(pair or asked).get("instruction") or "",
         input=pair.get("input") or "",
         output=pair["output"] if pair else rows.get("polished", {}).get("answer") or "",

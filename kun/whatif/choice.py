@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -129,14 +130,14 @@ def again_select(stored: Stored, params: Params, mixed: pl.DataFrame) -> tuple[C
         unscored, mixed = mixed.height - scored.height, scored
     wanted = _scaled(stored, params.select)
     with _elsewhere(stored.project) as project:
-        pilot = Pilot(0)
-        if (choice := choose(project, wanted, params.engine, mixed, losses, pilot)) is None:
+        pilot, known = Pilot(0), partial(evals, stored.project, params)
+        if (choice := choose(project, wanted, params.engine, mixed, losses, known, pilot)) is None:
             if pilot.rest:
                 raise ConfigError(
                     f"select.diversity needs the embeddings of {len(pilot.costs):,} pairs, and {len(pilot.rest):,} have none "
                     "yet; `dvc exp run -S ...` computes them, and what-if answers from then on"
                 )
-            choice = choose(project, wanted, params.engine, mixed, losses)
+            choice = choose(project, wanted, params.engine, mixed, losses, known)
     assert choice is not None, "every row is in scratch"
     return choice, unscored
 

@@ -7,7 +7,7 @@ import polars as pl
 from kun.backtranslate import instructions
 from kun.corpus import clean
 from kun.corpus.clean import looked_at, unsafe_words
-from kun.corpus.corpus import band_rules, limit_rule
+from kun.corpus.corpus import band_rules, within_limit
 from kun.corpus.evals import EvalGrams, load_evals
 from kun.corpus.neardup import without_near_duplicates
 from kun.corpus.rules import length_rule, rules
@@ -68,7 +68,7 @@ def again_corpus(stored: Stored, params: Corpus, gone: pl.LazyFrame) -> Split:
     scored = texts.join(scores, on="id", how="left", maintain_order="left").collect()
     band = split_by_rules(scored, band_rules(params))
     limit = Corpus(**{**vars(params), "limit": stored.scaled(params.limit)})
-    sample = split_by_rules(band.kept, limit_rule(limit))
+    sample = within_limit(band.kept, limit)
     return Split(sample.kept, pl.concat([band.dropped, sample.dropped]))
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kun.corpus.corpus import band_rules, corpus, limit_rule
+from kun.corpus.corpus import band_rules, corpus, within_limit
 from kun.corpus.perplexity import perplexity
 from kun.params import Corpus
 from kun.project import Project
@@ -98,6 +98,26 @@ def test_the_limit_counts_rows_that_pass_in_id_order(tmp_path: Path) -> None:
     assert counts["reasons"]["limit"] == len(inside) - 5
 
 
+@pytest.mark.parametrize("weights", [{}, {"news": 3.0}], ids=["equal", "weighted"])
+def test_a_text_outside_the_limit_is_told_its_place_whatever_the_order_of_the_rows(
+    tmp_path: Path, weights: dict[str, float]
+) -> None:
+    project = Project(tmp_path)
+    ids = scored(project, [10.0] * 20, ["news", "wiki"] * 10)
+    told = []
+    for seed in (None, 1):
+        rows = read_dataset(project.dataset("decontaminated"))
+        store(project, "decontaminated", rows if seed is None else rows.sample(fraction=1.0, shuffle=True, seed=seed))
+        choose(project, changed(BAND, limit=5, weights=weights))
+        left = ledger(project, "corpus")
+        assert left["threshold"].unique().to_list() == ["5"]
+        told.append(dict(left.select("id", "value").iter_rows()))
+    assert told[0] == told[1]
+    assert sorted(map(int, told[0].values())) == list(range(6, 21)), "five are before the first of them"
+    if not weights:
+        assert sorted(told[0], key=lambda row: int(told[0][row])) == sorted(ids)[5:]
+
+
 def test_rows_without_score_take_no_place_in_the_limit(tmp_path: Path) -> None:
     project = Project(tmp_path)
     scored(project, [1.0, None, None, 4.0, 5.0, 6.0])
@@ -116,7 +136,7 @@ def test_every_text_goes_one_way_and_order_stays(
     frame: Any = texts([f"河{number}" for number in range(len(ppl))]).with_columns(ppl=pl.Series(ppl, dtype=pl.Float64))
     params = changed(BAND, low_percentile=band[0], high_percentile=band[1], limit=limit)
     inside = split_by_rules(frame, band_rules(params))
-    sample = split_by_rules(inside.kept, limit_rule(params))
+    sample = within_limit(inside.kept, params)
     assert sample.kept.height + sample.dropped.height + inside.dropped.height == len(ppl)
     assert sample.kept["id"].to_list() == [row for row in frame["id"] if row in set(sample.kept["id"])]
     assert sample.kept.height == (min(limit, inside.kept.height) if limit else inside.kept.height)

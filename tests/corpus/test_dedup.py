@@ -1,8 +1,12 @@
 import shutil
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kun.corpus.dedup import dedup
 from kun.corpus.text import text_id
@@ -11,7 +15,7 @@ from kun.project import Project
 from kun.schemas.corpus import CLEAN
 from kun.tables.shards import read_dataset, write_dataset
 
-from .conftest import SENTENCE, reasons, store, various
+from .conftest import PARAMS, SENTENCE, reasons, store, various
 
 
 def test_first_of_equal_and_similar_texts_stays(project: Project, params: Params) -> None:
@@ -25,6 +29,35 @@ def test_first_of_equal_and_similar_texts_stays(project: Project, params: Params
     assert values[0] == f"same as {ids[0]}"
     assert values[1].startswith("jaccard 0.")
     assert values[1].endswith(f"with {ids[0]}")
+
+
+def test_what_equals_a_text_that_went_names_the_one_that_stays(project: Project, params: Params) -> None:
+    ids = [text_id(f"{number}") for number in range(4)]
+    similar = SENTENCE.replace("河水", "溪水").replace("湖面", "水面").replace("风筝", "纸鸢")
+    store(project, "cleaned", [SENTENCE, similar, similar.replace("；", "。"), SENTENCE + "！"])
+    dedup(project, params.dedup)
+    assert reasons(project, "dedup") == dict(zip(ids[1:], ["near_duplicate", *["exact_duplicate"] * 2], strict=True))
+    near, *equal = read_dataset(project.rejects("dedup")).sort(pl.col("id").replace_strict(ids, list(range(4))))[
+        "value"
+    ]
+    similarity = near.split()[1]
+    assert near == f"jaccard {similarity} with {ids[0]}"
+    assert equal == [f"jaccard {similarity} (same as {ids[1]}) with {ids[0]}", f"same as {ids[0]}"]
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.sampled_from([0, 1, 2, 3]), min_size=2, max_size=8), st.booleans())
+def test_every_row_that_left_names_one_that_stays(numbers: list[int], punctuated: bool) -> None:
+    words = (("河水", "湖面", "风筝"), ("溪水", "水面", "纸鸢"), ("江水", "海面", "蝴蝶"))
+    texts = [SENTENCE.replace("河水", a).replace("湖面", b).replace("风筝", c) for a, b, c in words] + various(1)
+    with TemporaryDirectory() as folder:
+        project = Project(Path(folder))
+        store(project, "cleaned", [texts[number] + "！" * punctuated * place for place, number in enumerate(numbers)])
+        dedup(project, PARAMS.dedup)
+        stay = read_dataset(project.dataset("deduped"))["id"]
+        left = read_dataset(project.rejects("dedup"))
+        assert left["value"].str.extract(r"(?:same as|with) (\S+)$").is_in(stay.implode()).all()
+        assert left.height + stay.len() == len(numbers)
 
 
 def test_the_preferred_source_stays_and_rows_keep_their_order(project: Project, params: Params) -> None:

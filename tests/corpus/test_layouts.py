@@ -42,6 +42,25 @@ def test_the_first_field_counts_or_all_together() -> None:
     assert text_in({"a": 1}, USUAL)[1] is MISSING
 
 
+@pytest.mark.parametrize(
+    ("record", "name", "value"),
+    [
+        ({"问": "为什么？"}, "答", MISSING),
+        ({"问": "为什么？", "答": " \n"}, "答", " \n"),
+        ({"问": "", "答": "因为。"}, "问", ""),
+        ({"问": "为什么？", "答": None}, "答", None),
+        ({"id": "1"}, "", MISSING),
+    ],
+    ids=["no answer", "blank", "no question", "null", "neither"],
+)
+def test_a_question_without_its_answer_is_no_text(record: dict[str, Any], name: str, value: object) -> None:
+    assert text_in(record, layout_of("qa", {"qa": "mnbvc_qa"}, USUAL)) == (name, value)
+
+
+def test_fields_that_a_user_names_need_not_all_be_there() -> None:
+    assert text_in({"问": "为什么？"}, layout_of("qa", {"qa": ["问", "答"]}, USUAL)) == ("问", "为什么？")
+
+
 def test_paths() -> None:
     assert at({"a": {"b": "c"}}, "a.b") == "c"
     assert at({"a.b": "whole name first", "a": {"b": "c"}}, "a.b") == "whole name first"

@@ -15,7 +15,7 @@ from pyarrow import parquet
 from kun.corpus.encoding import guess_encoding
 from kun.corpus.files import MAX_LINE, encoding_of, raw_files
 from kun.corpus.items import Record, Reject
-from kun.corpus.layouts import Layout
+from kun.corpus.layouts import Layout, layout_of
 from kun.corpus.readers import read
 
 USUAL = Layout(["text", "content"], ["title"])
@@ -51,6 +51,26 @@ def test_bad_lines_have_their_reason(tmp_path: Path, line: str, reason: str) -> 
     assert isinstance(found[0], Reject)
     assert (found[0].origin, found[0].reason) == ("a.jsonl:1", reason)
     assert found[1] == Record("a.jsonl:3", "湖", "")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "value"),
+    [
+        ({}, "missing_text", "no 答; fields: id, 问"),
+        ({"答": "\u200b\n"}, "empty_text", "答"),
+        ({"答": None}, "null_text", "答"),
+    ],
+)
+def test_a_question_without_its_answer_goes_to_the_ledger(
+    tmp_path: Path, answer: dict[str, str | None], reason: str, value: str
+) -> None:
+    lines = [{"id": "1", "问": "为什么？", **answer}, {"id": "2", "问": "为什么？", "答": "因为。"}]
+    path = written(tmp_path, "qa.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    bare, whole = read(path, path.name, layout_of("qa", {"qa": "mnbvc_qa"}, USUAL))
+    assert isinstance(bare, Reject)
+    assert (bare.origin, bare.reason, bare.value) == ("qa.jsonl:1", reason, value)
+    assert "为什么？" in bare.excerpt
+    assert whole == Record("qa.jsonl:2", "为什么？\n\n因为。", "")
 
 
 def test_one_undecodable_line_costs_that_line_only(tmp_path: Path) -> None:

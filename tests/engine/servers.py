@@ -57,6 +57,17 @@ class Handler(BaseHTTPRequestHandler):
         self.server.count(self, body)
         self.server.answer(self, body)
 
+    def do_GET(self) -> None:
+        """The list of models, where the server keeps one."""
+        self.server.headers.append(dict(self.headers))
+        if self.server.listing is None or not self.path.endswith("/v1/models"):
+            return self.error(404, "no such page")
+        return self.server.listing(self)
+
+    def names(self, *models: str) -> None:
+        data = [{"id": name, "object": "model", "created": 1, "owned_by": "me"} for name in models]
+        self.send(200, json.dumps({"object": "list", "data": data}))
+
     def send(self, status: int, text: str, **headers: str) -> None:
         data = text.encode()
         self.send_response(status)
@@ -96,6 +107,8 @@ class Scripted(ThreadingHTTPServer):
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.times: Counter[str] = Counter()
+        self.listing: Callable[[Handler], None] | None = None
+        """Answers GET /v1/models; None: there is no such page."""
         self.most = 0
         self._answer, self._under_way, self._lock = answer, 0, threading.Lock()
 

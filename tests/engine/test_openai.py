@@ -4,11 +4,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kun.doctor import server_findings
 from kun.engine import connection
 from kun.engine.base import Completion, Failure, Sampling
 from kun.engine.estimate import ServerTokens, estimated_tokens
@@ -98,6 +100,17 @@ def test_a_real_server_without_log_probabilities_is_refused_before_the_first_row
 ) -> None:
     with pytest.raises(ConfigError, match=r"gives no log-probabilities.*set judge\.mode to sampled"):
         model_at(served[0], tmp_path, served[1]).choices(["好"], ["【好】", "【差】"])
+
+
+def test_the_doctor_sees_what_a_real_server_has_not(served: tuple[str, str]) -> None:
+    server = changed(PARAMS.engine.server, url=served[0], models=served[1])
+    params = replace(PARAMS, engine=changed(PARAMS.engine, backend="openai", server=server))
+    found = {one.name: one for one in server_findings(params)}
+    assert found["server"].ok and found["server models"].ok, found
+    assert not found["log-probabilities"].ok
+    other = changed(server, models="no/such-model")
+    told = server_findings(replace(params, engine=changed(params.engine, server=other)))
+    assert [one.ok for one in told if one.name == "server models"] == [False]
 
 
 def test_a_field_that_a_real_server_does_not_know_is_refused_before_the_first_row(

@@ -1,5 +1,6 @@
 """Which records are drawn, and how they are shown."""
 
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -99,6 +100,30 @@ def test_a_record_that_came_twice_did_not_leave(project: Project) -> None:
         project.rejects("ingest"), ledger.with_columns(id=pl.lit(key(5)), reason=pl.lit("duplicate_id")), REJECT
     )
     assert load_records(project, [key(5)])[key(5)].verdict == {}
+
+
+@pytest.mark.parametrize("reason", ["voted_out", "contaminated"])
+def test_what_left_by_anothers_vote_or_edit_is_shown_as_if_nobody_had_voted(project: Project, reason: str) -> None:
+    from kun.schemas.rejects import REJECT
+    from kun.tables.shards import write_dataset
+
+    row = {"id": key(5), "stage": "select", "status": "dropped", "reason": reason} | dict.fromkeys(
+        ("value", "threshold", "source", "excerpt"), ""
+    )
+    write_dataset(project.rejects("select"), pl.DataFrame([row], schema=REJECT), REJECT)
+    assert load_records(project, [key(5)])[key(5)].verdict == {}
+
+
+@pytest.mark.parametrize("dataset", ["judged", "losses", "perplexity", "selected"])
+def test_a_record_of_which_one_dataset_was_pulled_is_shown_as_far_as_that_goes(project: Project, dataset: str) -> None:
+    """`dvc pull data/judged` brings neither texts nor the ledger."""
+    for folder in (project.root / "data").iterdir():
+        if folder.name != dataset:
+            shutil.rmtree(folder)
+    record = load_records(project, [key(0)])[key(0)]
+    source = "essays/tea" if dataset == "selected" else ""
+    assert (record.dataset, record.source, record.text, record.verdict) == (dataset, source, "", {})
+    assert record.scores or record.rank, "what that dataset says"
 
 
 def test_what_was_seen_changes_with_each_text_alone() -> None:

@@ -4,10 +4,16 @@ from typing import Any
 
 import polars as pl
 
+from kun.corpus.evals import EvalGrams
 from kun.corpus.text import text_id
 from kun.schemas.pairs import PAIR
 from kun.schemas.select import LOSSES
 from tests.made import seed_pairs
+
+
+def not_asked() -> EvalGrams:
+    """Where nothing was edited."""
+    raise AssertionError("evaluation sets are read for edits alone")
 
 
 def pairs(count: int, source: str = "made") -> pl.DataFrame:

@@ -11,7 +11,7 @@ from kun.schemas.select import SELECTED
 from kun.select.choose import pair_text, select
 from kun.tables.shards import read_dataset
 from tests.made import FAKE, HF, PARAMS, assert_conserved, changed, ledger, pinned, reasons, store
-from tests.select.made import losses, pairs
+from tests.select.made import losses, not_asked, pairs
 
 SELECT = PARAMS.select
 COUNT = 12
@@ -42,7 +42,7 @@ def ranks(project: Project) -> list[str]:
 
 def test_by_default_every_pair_stays_in_its_order(tmp_path: Path) -> None:
     project, ids = prepared(tmp_path)
-    counts = select(project, SELECT, FAKE)
+    counts = select(project, SELECT, FAKE, not_asked)
     assert counts is not None
     assert_conserved(project, "select", "selected", ids, counts)
     kept = selected(project)
@@ -57,7 +57,7 @@ def test_by_default_every_pair_stays_in_its_order(tmp_path: Path) -> None:
 )
 def test_acceptance_8_the_top_or_all_that_qualify(tmp_path: Path, top: float, expected: list[int]) -> None:
     project, ids = prepared(tmp_path)
-    counts = select(project, changed(IFD, top=top), FAKE)
+    counts = select(project, changed(IFD, top=top), FAKE, not_asked)
     assert counts is not None
     assert_conserved(project, "select", "selected", ids, counts)
     assert ranks(project) == [ids[row] for row in expected]
@@ -68,7 +68,7 @@ def test_acceptance_8_the_top_or_all_that_qualify(tmp_path: Path, top: float, ex
 
 def test_a_rejected_row_tells_its_rank(tmp_path: Path) -> None:
     project, ids = prepared(tmp_path)
-    select(project, changed(IFD, top=3), FAKE)
+    select(project, changed(IFD, top=3), FAKE, not_asked)
     row = ledger(project, "select").filter(pl.col("id") == ids[0]).row(0, named=True)
     assert (row["value"], row["threshold"], row["source"]) == ("rank 10", "<= 3", "made")
     assert row["excerpt"] == pairs(1)["instruction"].item()
@@ -84,7 +84,7 @@ def test_the_order_of_the_rows_decides_nothing(tmp_path: Path, method: str, tiny
     for name, order in (("first", None), ("second", list(range(COUNT))[::-1])):
         project, ids = prepared(tmp_path / name, order)
         pinned(project.root, tiny_base)
-        counts = select(project, diverse(method), FAKE)
+        counts = select(project, diverse(method), FAKE, not_asked)
         assert counts is not None and counts["kept"] == 4
         assert_conserved(project, "select", "selected", ids, counts)
         found.append((ranks(project), reasons(project, "select")))
@@ -96,10 +96,10 @@ def test_the_order_of_the_rows_decides_nothing(tmp_path: Path, method: str, tiny
 def test_the_pool_is_the_best_of_the_ranking_and_holds_what_is_asked_for(tmp_path: Path, tiny_base: Path) -> None:
     project, ids = prepared(tmp_path)
     pinned(project.root, tiny_base)
-    select(project, diverse("facility", pool=0.5), FAKE)
+    select(project, diverse("facility", pool=0.5), FAKE, not_asked)
     assert set(ranks(project)) <= set(ids[4:10])
     assert {key for key, why in reasons(project, "select").items() if why == "pool"} == set(ids[1:4])
-    select(project, diverse("facility", pool=1), FAKE)
+    select(project, diverse("facility", pool=1), FAKE, not_asked)
     assert set(ranks(project)) == set(ids[6:10]), "a pool below the number asked for is as large as that"
 
 
@@ -112,7 +112,7 @@ def test_with_a_real_model_equal_pairs_are_not_chosen_twice(tmp_path: Path, tiny
     )
     store(project, "mixed", rows)
     store(project, "losses", losses(rows, [1.0] * 10))
-    select(project, changed(SELECT, top=3, diversity=Diversity("facility", 1.0, 3)), HF)
+    select(project, changed(SELECT, top=3, diversity=Diversity("facility", 1.0, 3)), HF, not_asked)
     assert selected(project)["instruction"].n_unique() == 3
     work = json.loads(project.work("select").read_text())
     assert work["rows"] == 3, "equal texts are embedded once"
@@ -121,33 +121,33 @@ def test_with_a_real_model_equal_pairs_are_not_chosen_twice(tmp_path: Path, tiny
 def test_nothing_is_embedded_when_all_stay(tmp_path: Path) -> None:
     """No base model is pinned here, so asking one would be an error."""
     project, _ = prepared(tmp_path)
-    counts = select(project, changed(diverse("facility"), top=COUNT, quotas={}), FAKE)
+    counts = select(project, changed(diverse("facility"), top=COUNT, quotas={}), FAKE, not_asked)
     assert counts is not None and counts["kept"] == 10
 
 
 def test_arms_are_as_large_as_the_selection_and_of_rows_that_pass_the_filters(tmp_path: Path) -> None:
     project, ids = prepared(tmp_path)
-    select(project, changed(IFD, top=4, arms=["random", "longest", "score_only"]), FAKE)
+    select(project, changed(IFD, top=4, arms=["random", "longest", "score_only"]), FAKE, not_asked)
     sets = {name: read_dataset(project.dataset("arms") / name) for name in ("random", "longest", "score_only")}
     for rows in sets.values():
         assert rows.height == 4 and rows.schema == pl.Schema(SELECTED)
         assert set(rows["id"]) <= set(ids[:10])
     assert sets["score_only"].equals(selected(project)), "without diversity the score is all there is"
-    select(project, changed(IFD, top=4, arms=["random"]), FAKE)
+    select(project, changed(IFD, top=4, arms=["random"]), FAKE, not_asked)
     assert sorted(path.name for path in project.dataset("arms").iterdir()) == ["arms.json", "random"], "old ones go"
 
 
 def test_a_score_that_no_pair_has_is_an_error_that_says_where_to_look(tmp_path: Path) -> None:
     project, _ = prepared(tmp_path)
     with pytest.raises(ConfigError, match="select uses rifd_ppl, which no pair has; see the section losses"):
-        select(project, changed(SELECT, filters=[{"score": "rifd_ppl", "below": 1.0}]), FAKE)
+        select(project, changed(SELECT, filters=[{"score": "rifd_ppl", "below": 1.0}]), FAKE, not_asked)
 
 
 def test_no_pairs_give_an_empty_set(tmp_path: Path) -> None:
     project = Project(tmp_path)
     store(project, "mixed", pairs(0))
     store(project, "losses", losses(pairs(0), []))
-    counts = select(project, changed(IFD, arms=["random"]), FAKE)
+    counts = select(project, changed(IFD, arms=["random"]), FAKE, not_asked)
     assert counts is not None and counts["rows_in"] == counts["kept"] == 0
 
 

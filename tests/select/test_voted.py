@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from kun.corpus.evals import EvalGrams
 from kun.params import Diversity, Rank
 from kun.project import Project
 from kun.select.choose import select
@@ -36,6 +37,8 @@ def project(tmp_path: Path) -> Project:
 
 
 IDS = pairs(COUNT)["id"].to_list()
+QUESTION = "光年是时间单位还是长度单位？请说明它的含义。"
+"""Of an evaluation set."""
 
 
 def say(project: Project, row: int, verdict: Kind, reviewer: str = "anna", **values: str) -> None:
@@ -47,7 +50,7 @@ def say(project: Project, row: int, verdict: Kind, reviewer: str = "anna", **val
 
 def run(project: Project, **values: object) -> dict:
     params = changed(BY_IFD, **values)
-    counts = select(project, params, FAKE)
+    counts = select(project, params, FAKE, lambda: EvalGrams([("exam:1", QUESTION)], 13))
     assert counts is not None
     assert_conserved(project, "select", "selected", IDS, counts)
     assert json.loads(project.counts("select").read_text()) == counts
@@ -149,6 +152,39 @@ def test_an_edit_replaces_the_texts_and_says_whose_it_is(project: Project) -> No
     run(project, votes="ignore")
     row = read_dataset(project.dataset("selected")).filter(pl.col("id") == IDS[6]).row(0, named=True)
     assert (row["output"], row["edited_by"]) == (before["output"], "")
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"instruction": f"请回答：{QUESTION}"},
+        {"output": "光年——是时间单位，还是长度单位？请想一想。"},
+        {"instruction": "光年是时间单位", "output": "还是长度单位。"},
+    ],
+    ids=["instruction", "output", "both"],
+)
+@pytest.mark.parametrize("use", ["apply", "protect"])
+def test_an_edit_that_quotes_an_evaluation_item_leaves(project: Project, edit: dict[str, str], use: str) -> None:
+    say(project, 6, "edit", **edit)
+    say(project, 5, "edit", output="改过的回答。")
+    counts = run(project, votes=use)
+    assert kept(project) == [5, 4, 3]
+    row = ledger(project, "select").filter(pl.col("id") == IDS[6]).row(0, named=True)
+    assert row["reason"] == "contaminated"
+    assert row["value"].startswith("光年是时间单位还是长度单位")
+    assert row["value"].endswith("(exam:1)"), "the whole span, and the item"
+    assert row["excerpt"] == edit.get("instruction", pairs(COUNT)["instruction"][6])
+    assert counts["votes"]["edited"] == 1, "of what stays"
+    run(project, votes="ignore")
+    assert kept(project) == [6, 5, 4]
+
+
+def test_what_was_dropped_is_voted_out_whatever_its_edit_quotes(project: Project) -> None:
+    say(project, 6, "edit", output=QUESTION)
+    say(project, 6, "drop", "li")
+    say(project, 6, "drop", "wang")
+    run(project)
+    assert reasons(project, "select")[IDS[6]] == "voted_out"
 
 
 def test_the_length_that_a_filter_sees_is_that_of_the_edited_answer(project: Project) -> None:

@@ -1,9 +1,15 @@
 """kun init and kun upgrade, from the repository itself; tests/test_package.py does it from a wheel."""
 
 import hashlib
+import os
 import re
+import shutil
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -36,7 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project's settings without version control, current directory."""
-    monkeypatch.setattr("kun.start.project._version_control", lambda folder, config: None)
+    monkeypatch.setattr("kun.start.project._version_control", lambda *_: None)
     create(tmp_path)
     monkeypatch.chdir(tmp_path)
     return Project()
@@ -111,10 +117,101 @@ def test_what_an_error_interrupts_goes_again(tmp_path: Path, monkeypatch: pytest
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("kun.start.project._version_control", fail)
-    (tmp_path / ".gitignore").write_text("/notes\n")
-    result = kun("init", str(tmp_path))
+    before = taken(tmp_path)
+    result = kun("init", str(tmp_path / "new/tea"))
     assert result.exit_code == 2
-    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == [".gitignore"]
+    assert taken(tmp_path) == before
+    lived_in(tmp_path)
+    before = taken(tmp_path)
+    assert kun("init", str(tmp_path)).exit_code == 2
+    assert taken(tmp_path) == before
+
+
+def lived_in(folder: Path) -> None:
+    """A folder with things of its own: a list of what git ignores, a note, an empty folder."""
+    (folder / "data").mkdir(parents=True)
+    (folder / ".gitignore").write_text("/notes")
+    (folder / "data/notes").write_text("mine\n")
+    (folder / "configs").mkdir()
+
+
+def taken(root: Path) -> dict[str, bytes | None]:
+    """Every path below, and what files hold."""
+    return {str(path): path.read_bytes() if path.is_file() else None for path in root.rglob("*")}
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["a new folder", "a folder with files"])
+def test_control_c_leaves_nothing_behind(tmp_path: Path, there: bool) -> None:
+    """Sent while `git init` is at work, behind all files; git is the real one, and slow."""
+    place, tools = tmp_path / "place", tmp_path / "tools"
+    folder = place / "new" / "tea"
+    place.mkdir()
+    tools.mkdir()
+    if there:
+        lived_in(folder)
+    real, begun = shutil.which("git"), tools / "begun"
+    script = f'#!/bin/sh\nif [ "$1" = init ]; then {real} "$@"; touch {begun}; exec sleep 120; fi\nexec {real} "$@"\n'
+    (tools / "git").write_text(script)
+    (tools / "git").chmod(0o755)
+    before = taken(place)
+    environment = os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kun", "init", str(folder)], env=environment, stderr=subprocess.PIPE, text=True
+    )
+    while not begun.exists():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.02)
+    assert (folder / ".git/HEAD").is_file() and (folder / CODE).is_file()
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert (process.returncode, "Traceback" in told) == (1, False), told
+    assert taken(place) == before
+
+
+@pytest.mark.parametrize("count", [1, 2, 40])
+def test_an_interrupt_between_two_files_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    write, left = Path.write_bytes, [count]
+
+    def interrupted(path: Path, content: bytes) -> int:
+        left[0] -= 1
+        if left[0] == 0:
+            write(path, content[:5])
+            raise KeyboardInterrupt
+        return write(path, content)
+
+    lived_in(tmp_path)
+    before = taken(tmp_path)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Path, "write_bytes", interrupted)
+        create(tmp_path)
+    assert taken(tmp_path) == before
+
+
+def test_an_interrupt_behind_dvc_leaves_the_repository_around_it_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC adds its files to what the next commit takes."""
+    from dvc.repo import Repo
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    def interrupted(*words: Any, **values: Any) -> None:
+        begin(*words, **values).close()
+        assert ".dvc/config" in git("ls-files")
+        raise KeyboardInterrupt
+
+    begin = Repo.init
+    git("init", "-q")
+    (tmp_path / "mine").write_text("mine\n")
+    git("add", "mine")
+    monkeypatch.setattr(Repo, "init", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        create(tmp_path / "tea")
+    assert git("status", "--porcelain", "--untracked-files=all") == "A  mine\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".git", "mine"]
 
 
 def test_lists_of_what_git_ignores_grow(project: Project, tmp_path: Path) -> None:

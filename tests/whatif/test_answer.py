@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def run_stages(copy: Copy, params: Params) -> pl.DataFrame:
     for name in params.mix.sources:
         source(project, params.mix, name)
     mix(project, params.mix)
-    select(project, params.select, params.engine)
+    select(project, params.select, params.engine, partial(evals, project, params))
     return read_dataset(project.dataset("selected"))
 
 
@@ -95,6 +96,22 @@ def test_it_says_what_the_stages_then_do(finished: Copy, tmp_path: Path, words: 
             by_predicate=pl.col("id") == row["id"], named=True
         )
         assert (row["reason"], row["threshold"]) == (ledger["reason"], ledger["threshold"])
+
+
+def test_an_edit_that_quotes_an_evaluation_item_leaves_as_it_does_in_the_stage(finished: Copy, tmp_path: Path) -> None:
+    copy = duplicate(finished, tmp_path)
+    item = json.loads((copy.root / "data/eval/eval.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    row = read_dataset(copy.project.dataset("mixed")).row(0, named=True)
+    edit = {"instruction": item["instruction"]}
+    append(votes_folder(copy.project), Vote(row["id"], "mixed", "edit", "anna", seen_key(row), edit))
+    told = asked(copy, "mix.limit=100000")
+    assert [(one["stage"], one["reason"], one["rows"]) for one in told.reasons] == [("select", "contaminated", 1)]
+    released = run_stages(copy, load_params(copy.root / "params.yaml"))
+    assert (told.after.value, row["id"] in released["id"]) == (released.height, False)
+    (left,) = read_dataset(copy.project.rejects("select")).filter(pl.col("id") == row["id"]).to_dicts()
+    (example,) = told.examples["lost"]
+    assert (example["value"], example["threshold"]) == (left["value"], left["threshold"])
+    assert left["value"].endswith(f"(eval.jsonl:{item['id']})")
 
 
 def test_votes_count_as_they_do_in_the_stage(finished: Copy, tmp_path: Path) -> None:
