@@ -66,7 +66,7 @@ class Versions:
             "reasons": reasons or {},
         }
         write_json(Project(self.root).counts("select"), counts)
-        write_json(self.root / "metrics.json", {"pairs": len(rows)})
+        write_json(self.root / "metrics.json", {"pairs": len(rows), "gates": 1})
         pin = {"name": "tiny", "fingerprint": text_id(str(len(rows)))}
         write_json(self.root / "models" / "base.json", pin)
 
