@@ -47,7 +47,8 @@ def _build(kind: Any, raw: Any, where: str) -> Any:
             raise ConfigError(f"params.yaml: unknown key `{_dotted(where, key)}`; {hint}")
     for name in names:
         if name not in raw:
-            raise ConfigError(f"params.yaml: `{_dotted(where, name)}` is missing")
+            hint = "after an update of kun, `kun upgrade` brings the new parameters"
+            raise ConfigError(f"params.yaml: `{_dotted(where, name)}` is missing; {hint}")
     values = {name: _value(hints[name], raw[name], _dotted(where, name)) for name in names}
     try:
         return kind(**values)

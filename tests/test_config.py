@@ -142,11 +142,12 @@ def test_a_mistake_names_the_key_and_the_fix(tmp_path: Path, dotted: str, value:
 
 
 def test_each_missing_key_and_section_is_named(tmp_path: Path) -> None:
+    new = "after an update of kun, `kun upgrade` brings the new parameters"
     for name in TREE:
         tree = {key: value for key, value in TREE.items() if key != name}
-        assert refusal(tmp_path, tree) == f"params.yaml: `{name}` is missing"
+        assert refusal(tmp_path, tree) == f"params.yaml: `{name}` is missing; {new}"
     tree = tree_with("judge", {key: value for key, value in TREE["judge"].items() if key != "mode"})
-    assert refusal(tmp_path, tree) == "params.yaml: `judge.mode` is missing"
+    assert refusal(tmp_path, tree) == f"params.yaml: `judge.mode` is missing; {new}"
 
 
 def test_whole_numbers_pass_for_floats_and_nothing_else_is_converted(tmp_path: Path) -> None:
