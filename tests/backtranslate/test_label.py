@@ -79,28 +79,38 @@ def test_rows_that_do_not_fit_into_memory_are_failed_rows(project: Project, monk
     assert again is not None and again["failed"] == 0, "failed rows are tried again"
 
 
-def test_results_are_reused_until_something_that_decides_them_changes(project: Project) -> None:
+def test_a_change_computes_exactly_the_rows_that_it_concerns(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kun.engine.fake import FakeModel
+
+    asked: list[str] = []
+    own = FakeModel.generate
+
+    def generate(self: FakeModel, prompts: list[str], sampling: Sampling) -> object:
+        asked.extend(prompts)
+        return own(self, prompts, sampling)
+
+    monkeypatch.setattr(FakeModel, "generate", generate)
+
     def computed(**values: object) -> int:
-        rows: list[str] = []
-        own = ModelStage.model
+        asked.clear()
+        label(project, changed(PARAMS.label, **values), FAKE)
+        return len(asked)
 
-        def model(self: ModelStage) -> object:
-            rows.append("loaded")
-            return own(self)
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(ModelStage, "model", model)
-            label(project, changed(PARAMS.label, **values), FAKE)
-        return len(rows)
-
-    assert computed() > 0
+    assert computed() == 10
     assert computed() == 0
     assert computed(limit=5) == 0, "which rows are asked for changes no result"
-    assert computed(seed=8) > 0
-    assert computed(max_new_tokens=20) > 0
+    rows = read_dataset(project.dataset("corpus"))["text"].to_list()
+    store(project, "corpus", texts([*rows[:4], "河水流过山谷。", *rows[5:]]))
+    assert computed() == 1
+    assert "河水流过山谷。" in asked[0]
+    store(project, "corpus", texts(rows[::-1]))
+    assert computed() == 0, "nor does their order"
+    assert computed(seed=8) == 10
+    assert computed(max_new_tokens=20) == 10
+    assert computed() == 0, "the old results are still there"
     weights = project.adapter("label") / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
-    assert computed() > 0, "another label model"
+    assert computed() == 10, "another label model"
 
 
 def test_without_pin_or_adapter_the_fix_is_named(project: Project) -> None:
