@@ -64,7 +64,9 @@ def test_a_run_leaves_pairs_of_all_chosen_disciplines_behind_open_gates(copy: Co
     pairs = read_dataset(copy.project.dataset("glan/pairs"))
     assert set(pairs["source"]) == {"science/physics/optics", "crafts/pottery"}
     assert all(copy.project.check(f"glan/{name}").is_file() for name in DATASETS.values())
-    assert "制陶" in (copy.root / "reports/glan/coverage.html").read_text(encoding="utf-8")
+    pages = {"coverage.html": "Pottery", "coverage.zh-CN.html": "制陶"}
+    for page, name in pages.items():
+        assert name in (copy.root / "reports/glan" / page).read_text(encoding="utf-8")
 
 
 def test_a_second_run_does_nothing_and_a_new_discipline_computes_itself_alone(copy: Copy) -> None:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kun.glan.treemap import WIDTHS, fitted, treemaps, wrapped
-from kun.release.funnel import display_width
 from kun.report.draw import COLOURS
+from kun.terminal import display_width
 from tests.glan.test_page import ROWS, whole_taxonomy
 
 NAMES = st.text(st.sampled_from("光学热量子力 abcdefgh-"), max_size=40).map(lambda text: " ".join(text.split()))
