@@ -148,4 +148,6 @@ def metric_shift(before: Version, after: Version) -> Shift:
 
 def shown(value: Any) -> str:
     """A value of a parameter or metric on one line."""
-    return "–" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)

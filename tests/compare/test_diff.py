@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -11,7 +12,7 @@ from click.testing import CliRunner, Result
 from kun.cli import main
 from kun.compare.diff import Diff, diff
 from kun.compare.page import pull_request, text
-from kun.compare.shifts import leaves
+from kun.compare.shifts import leaves, shown
 from kun.compare.tables import escaped, markdown
 from kun.corpus.text import text_id
 from kun.errors import InputError
@@ -142,3 +143,8 @@ def test_the_command(versions: Versions, monkeypatch: pytest.MonkeyPatch) -> Non
     assert kun("diff", "v1", "--markdown").stdout.startswith("### v1 ")
     wrong = kun("diff", "v9")
     assert (wrong.exit_code, wrong.stderr.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize(("value", "told"), [(None, "–"), ("", '""'), ("hf", "hf"), (0.3, "0.3"), ([], "[]")])
+def test_nothing_empty_and_zero_are_told_apart(value: Any, told: str) -> None:
+    assert shown(value) == told
