@@ -465,7 +465,7 @@ def test_a_full_disk_in_training_ends_in_one_line(
 # Two at once
 
 
-def test_a_second_run_at_the_same_work_is_refused(pinned: Project, tiny_base: Path) -> None:
+def test_a_second_run_waits_for_the_work_of_the_first(pinned: Project, tiny_base: Path) -> None:
     shutil.copytree(tiny_base, pinned.adapter("label"))
     store(pinned, "corpus", texts(prose(12)))
     first = start("label")
@@ -474,12 +474,18 @@ def test_a_second_run_at_the_same_work_is_refused(pinned: Project, tiny_base: Pa
         assert time.monotonic() < deadline
         assert first.poll() is None
         time.sleep(0.01)
-    code, told = finish(start("label"))
-    assert code == 2
-    assert told == [f"kun: label: process {first.pid} is at the same work; wait for it or stop it, then run again"]
-    assert held[0].read_text() == str(first.pid)
+    second = start("label")
     assert finish(first)[0] == 0
+    code, told = finish(second)
+    assert code == 0
+    assert told == [
+        f"label: process {first.pid} is at the same work; waiting for its results",
+        "label: 12 in, 12 kept",
+    ]
+    assert held[0].read_text() == str(second.pid)
     assert counts(pinned, "label")["kept"] == 12
+    rows = [pl.read_parquet(path).height for path in Path(".kun/work/label").rglob("seg-*.parquet")]
+    assert sum(rows) == 12, "none was computed again"
 
 
 # A gate that fails

@@ -12,10 +12,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import polars as pl
 
+from kun import processes
 from kun.errors import Busy
 from kun.schemas.schema import Schema
 from kun.tables.shards import write_text
@@ -72,19 +73,16 @@ class Scratch:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the only right to plan this work; Busy when another process has it.
+        """Hold the only right to plan this work. Another process that has it is waited for: its results are then at hand.
 
-        The lock dies with its holder. A stage can outlive a killed `dvc repro`, so the second run must not join it.
+        The lock dies with its holder. A stage can outlive a killed `dvc repro`, and two experiments of a queue may want the
+        same rows. Under `accelerate launch` nobody waits, Busy is raised: the other ranks would give up after half an hour.
         """
         with (self.folder / "lock").open("a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                file.seek(0)
-                holder = file.read().strip() or "unknown"
-                raise Busy(
-                    f"{self.folder.parent.name}: process {holder} is at the same work; wait for it or stop it, then run again"
-                ) from None
+                self._wait(file)
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
@@ -106,6 +104,14 @@ class Scratch:
             except BlockingIOError:
                 return True
         return False
+
+    def _wait(self, lock: TextIO) -> None:
+        lock.seek(0)
+        busy = f"{self.folder.parent.name}: process {lock.read().strip() or 'unknown'} is at the same work"
+        if processes.world_size() > 1:
+            raise Busy(f"{busy}; wait for it or stop it, then run again")
+        print(f"{busy}; waiting for its results", file=sys.stderr, flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
     def _note_settings(self) -> None:
         """Leave a note of what the folder's name stands for. People read it, no code does."""

@@ -1,6 +1,7 @@
 import fcntl
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from safetensors.torch import load_file
 
 from kun.backtranslate.label import label_prompt
 from kun.engine.base import Sampling
-from kun.errors import Busy, InputError, ModelError
+from kun.errors import InputError, ModelError
 from kun.params import Params
 from kun.project import Project
 from kun.train import fit, sft
@@ -310,12 +311,23 @@ def test_a_helper_rank_works_under_the_lock_of_the_main_one(
     assert not (folder / "best" / COMPLETE).exists() and not project.adapter("label").exists(), "main's business"
 
 
-def test_a_second_run_is_busy(project: Project, params: Params) -> None:
+def test_a_second_run_waits_and_trains_nothing(
+    project: Project, params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     train(project, "label", params)
+    monkeypatch.setattr(sft, "fit", lambda job: pytest.fail("trained again"))
     with (work(project) / "lock").open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(Busy, match=r"train-label: process .* is at the same work"):
-            train(project, "label", params)
+        released = threading.Event()
+
+        def release() -> None:
+            released.set()
+            fcntl.flock(held, fcntl.LOCK_UN)
+
+        threading.Timer(0.5, release).start()
+        train(project, "label", params)
+        assert released.is_set()
+    assert "is at the same work; waiting for its results" in capsys.readouterr().err
 
 
 def test_long_examples_are_left_out_and_counted(project: Project, params: Params) -> None:

@@ -3,7 +3,8 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -198,26 +199,46 @@ with Scratch(__import__("pathlib").Path(sys.argv[1]), "label", {}, {}).locked():
 """
 
 
-def test_a_second_process_is_busy_and_names_the_first(tmp_path: Path) -> None:
-    holder = subprocess.Popen(
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Another process at the work of `label`; it ends with its standard input."""
+    process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(HOLDER), str(tmp_path)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert holder.stdout is not None and holder.stdin is not None
-    assert holder.stdout.readline() == "held\n"
-    scratch = Scratch(tmp_path, "label", {}, {})
-    with pytest.raises(Busy, match=f"label: process {holder.pid} is at the same work") as caught, scratch.locked():
-        pytest.fail("two processes held the lock")
-    assert "\n" not in str(caught.value)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+@pytest.mark.parametrize("end", ["ends", "is killed"])
+def test_a_second_process_waits_for_the_first_and_names_it(
+    tmp_path: Path, holder: "subprocess.Popen[str]", capsys: pytest.CaptureFixture[str], end: str
+) -> None:
+    assert holder.stdin is not None
     with Scratch(tmp_path, "label", {"seed": 2}, {}).locked():
         pass  # other settings are other work
-    holder.kill()
-    holder.wait()
-    with scratch.locked():
-        pass  # the lock died with its holder
+    threading.Timer(0.5, holder.kill if end == "is killed" else holder.stdin.close).start()
+    with Scratch(tmp_path, "label", {}, {}).locked():
+        assert holder.wait(10) in (0, -9), "the lock came before the end of its holder"
+    assert capsys.readouterr().err == f"label: process {holder.pid} is at the same work; waiting for its results\n"
+
+
+def test_a_launched_process_does_not_wait(
+    tmp_path: Path, holder: "subprocess.Popen[str]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with (
+        pytest.raises(Busy, match=f"^label: process {holder.pid} is at the same work; wait for it or stop it"),
+        Scratch(tmp_path, "label", {}, {}).locked(),
+    ):
+        pytest.fail("two processes held the lock")
 
 
 def test_pieces_are_the_segments_one_by_one(tmp_path: Path) -> None:
