@@ -94,7 +94,7 @@ def fault(words: list[str]) -> str:
 
 def read_kun(words: list[str], command: click.Command = main, parent: click.Context | None = None) -> None:
     """Options, choices and the number of arguments, by click; no callback and no command runs, no path must exist."""
-    context = click.Context(command, parent=parent, info_name=command.name)
+    context = click.Context(command, parent=parent, info_name=command.name, **command.context_settings)
     given, rest, _ = command.make_parser(context).parse_args(list(words))
     for param in command.params:
         if isinstance(param.type, click.Choice) and isinstance(given.get(param.name), str):
