@@ -28,9 +28,8 @@ LEAST = 30
 
 Row = dict[str, Any]
 ROOT = "root"  # the id of what stands above the fields; those of nodes are hexadecimal
-_PIECES = re.compile(
-    r"\s*(?:[^\s\u2e80-\uffef]+|[\u2e80-\uffef])"
-)  # words, or single characters where lines break anywhere
+_PIECES = re.compile(r"\s*(?:[^\s\u2e80-\uffef]+|[\u2e80-\uffef])")
+"""Words, or single characters where lines break anywhere."""
 
 
 def treemaps(table: pl.DataFrame, lang: str, title: str, unit: str) -> dict[str, str]:
@@ -43,9 +42,8 @@ def treemaps(table: pl.DataFrame, lang: str, title: str, unit: str) -> dict[str,
     if not leaves:
         return {}
     drawn = {kind: vega_svg(_spec(rows, width, _height(leaves, heads, kind)), title) for kind, width in WIDTHS.items()}
-    assert all(
-        picture.count("<title>") == leaves for picture in drawn.values()
-    )  # the library does not raise its errors
+    whole = all(picture.count("<title>") == leaves for picture in drawn.values())
+    assert whole, "a picture lacks tiles: the library does not raise its errors"
     return drawn
 
 
