@@ -27,8 +27,8 @@ from training import contender
 
 from kun.config import load_params
 from kun.engine.base import Sampling
+from kun.engine.devices import pick_device
 from kun.engine.hf import HFModel
-from kun.engine.loading import pick_device
 from kun.models import load_tokens, locate, pin_base, read_base
 from kun.params import Model
 from kun.project import Project

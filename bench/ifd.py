@@ -26,7 +26,7 @@ from torch.overrides import TorchFunctionMode
 
 from kun.backtranslate.judge import judge_prompt, verdict_margins
 from kun.config import load_params
-from kun.engine.loading import pick_device, pick_dtype
+from kun.engine.devices import pick_device, pick_dtype
 from kun.project import Project
 from kun.select.losses import pair_losses, scorer
 from kun.select.scores import with_scores

@@ -15,7 +15,8 @@ import torch
 from peft import get_peft_model
 
 from kun.config import load_params
-from kun.engine.loading import keep_freed_memory, load_model, pick_device, pick_dtype
+from kun.engine.devices import keep_freed_memory, pick_device, pick_dtype
+from kun.engine.loading import load_model
 from kun.models import load_tokens, locate, read_base
 from kun.params import Params
 from kun.project import Project

@@ -215,7 +215,9 @@ def _device() -> Finding:
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
         hint = "" if len(names) == 1 else "; use all of them with params `launch`"
         return Finding("device", True, f"{len(names)} GPU: {', '.join(sorted(set(names)))}{hint}")
-    native = "native bfloat16" if torch.cpu._is_amx_tile_supported() else "float32"
+    from kun.engine.devices import has_bfloat16
+
+    native = "native bfloat16" if has_bfloat16(torch.device("cpu")) else "float32"
     return Finding("device", True, f"processor, {os.cpu_count()} cores, {native}; no GPU found")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kun.engine.base import Gauge
-from kun.engine.loading import pick_device, pick_dtype
+from kun.engine.devices import pick_device, pick_dtype
 from kun.errors import ConfigError, ModelError
 
 

@@ -10,10 +10,11 @@ from transformers import Cache
 
 from kun.engine.base import Completion, Gauge, Sampling, Span, TokenLoss
 from kun.engine.cache import growing_cache, repeated
+from kun.engine.devices import keep_freed_memory, pick_device, pick_dtype
 from kun.engine.draws import Draws
 from kun.engine.grammar import Grammars
 from kun.engine.head import logits_of
-from kun.engine.loading import check_head, keep_freed_memory, load_model, pick_device, pick_dtype, softcap
+from kun.engine.loading import check_head, load_model, softcap
 from kun.engine.tokens import TokenizerFile
 from kun.errors import OutOfMemory
 

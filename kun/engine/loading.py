@@ -1,8 +1,6 @@
-"""Weights, device and number type of a model, and whether its logits are what the engine takes them for."""
+"""Weights of a model, and whether its logits are what the engine takes them for."""
 
-import ctypes
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,6 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
-from kun import processes
 from kun.errors import ModelError
 
 
@@ -50,34 +47,7 @@ def check_head(model: Any) -> None:
         )
 
 
-def pick_device() -> torch.device:
-    """The device that accelerate gives this process."""
-    device: torch.device = processes.state().device
-    return device
-
-
-def pick_dtype(wanted: str, device: torch.device) -> torch.dtype:
-    """`auto` means bfloat16 where the hardware multiplies it natively: emulation on other processors is 100x slower."""
-    if wanted != "auto":
-        return torch.bfloat16 if wanted == "bfloat16" else torch.float32
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    if device.type == "cpu" and torch.cpu._is_amx_tile_supported():
-        return torch.bfloat16
-    return torch.float32
-
-
 def softcap(logits: torch.Tensor, config: Any) -> torch.Tensor:
     """Gemma 2 bounds its logits; others leave them as they are."""
     cap = getattr(config, "final_logit_softcapping", None)
     return logits if cap is None else torch.tanh(logits / cap) * cap
-
-
-def keep_freed_memory() -> None:
-    """Tell glibc to keep large freed buffers: giving them back costs page faults for each batch of logits."""
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        if hasattr(libc, "mallopt"):
-            trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # from malloc.h
-            for option, value in ((mmap_threshold, 1 << 30), (trim_threshold, 1 << 30), (top_pad, 1 << 26)):
-                libc.mallopt(option, value)

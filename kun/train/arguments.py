@@ -8,7 +8,7 @@ from peft import LoraConfig
 from transformers import TrainingArguments
 
 from kun import processes
-from kun.engine.loading import pick_device
+from kun.engine.devices import pick_device
 from kun.errors import InputError
 from kun.params import Train
 

@@ -14,7 +14,8 @@ from peft import get_peft_model
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl
 
 from kun import processes
-from kun.engine.loading import check_head, keep_freed_memory, load_model, pick_device, pick_dtype
+from kun.engine.devices import keep_freed_memory, pick_device, pick_dtype
+from kun.engine.loading import check_head, load_model
 from kun.errors import ConfigError, ModelError
 from kun.params import Params
 from kun.tables.shards import disk_errors, write_json, write_text

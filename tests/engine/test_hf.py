@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, GraniteConfig, PhiConfig
 from kun.backtranslate.judge import BAD, GOOD, judge_prompt
 from kun.engine.base import Sampling
 from kun.engine.hf import HFModel, _fits_or_says_so, telling_prefixes
-from kun.engine.loading import load_model, pick_dtype
+from kun.engine.loading import load_model
 from kun.errors import ModelError, OutOfMemory
 from tests.engine.conftest import END, WINDOW, tokens_of
 from tests.made import PARAMS, changed
@@ -314,11 +314,3 @@ def test_a_model_that_does_more_than_apply_its_head_is_refused(tiny_base: Path, 
     model.save_pretrained(tmp_path)
     with pytest.raises(ModelError, match=f"models of type {model.config.model_type} scale or shift their logits"):
         HFModel(tmp_path, tokens_of(tiny_base), END, dtype="float32")
-
-
-def test_dtype() -> None:
-    processor = torch.device("cpu")
-    assert pick_dtype("float32", processor) == torch.float32
-    assert pick_dtype("bfloat16", processor) == torch.bfloat16
-    native = torch.cpu._is_amx_tile_supported()
-    assert pick_dtype("auto", processor) == (torch.bfloat16 if native else torch.float32)

@@ -1,0 +1,30 @@
+"""Number type by what the hardware computes natively."""
+
+import pytest
+import torch
+
+from kun.engine.devices import has_bfloat16, pick_dtype
+
+PROCESSOR = torch.device("cpu")
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_stated_type_is_taken_whatever_the_hardware(monkeypatch: pytest.MonkeyPatch, native: bool) -> None:
+    monkeypatch.setattr("kun.engine.devices.has_bfloat16", lambda device: native)
+    assert pick_dtype("float32", PROCESSOR) == torch.float32
+    assert pick_dtype("bfloat16", PROCESSOR) == torch.bfloat16
+    assert pick_dtype("auto", PROCESSOR) == (torch.bfloat16 if native else torch.float32)
+
+
+@pytest.mark.parametrize(("amx", "avx512", "native"), [(1, 1, True), (1, 0, True), (0, 1, True), (0, 0, False)])
+def test_amx_and_avx512_bf16_both_multiply_natively(
+    monkeypatch: pytest.MonkeyPatch, amx: int, avx512: int, native: bool
+) -> None:
+    """AMD's processors have the second without the first, and compute 2.4 times as fast with it."""
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: bool(amx))
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bool(avx512))
+    assert has_bfloat16(PROCESSOR) is native
+
+
+def test_this_processor_is_asked_itself() -> None:
+    assert has_bfloat16(PROCESSOR) == (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
