@@ -113,8 +113,8 @@ def judge(model: HFModel, instructions: Sequence[str], rounds: int) -> None:
 
 
 @torch.inference_mode()
-def score(model: HFModel, pairs: Sequence[tuple[str, str]], rounds: int) -> None:
-    """Losses of answers with and without their instruction, as IFD asks for them."""
+def score(model: HFModel, plain: HFModel | None, pairs: Sequence[tuple[str, str]], rounds: int) -> None:
+    """Losses of answers with and without their instruction, as IFD asks for them; `plain` is the model in float32."""
     both = [pair for instruction, answer in pairs for pair in ((model.chat(instruction), answer), ("", answer))]
     heads = model.tokens.encode([head for head, _ in both])
     tails = model.tokens.encode([tail for _, tail in both])
@@ -126,12 +126,14 @@ def score(model: HFModel, pairs: Sequence[tuple[str, str]], rounds: int) -> None
         for batch in planned([tokens[place] for place in places]):
             model.losses([both[places[row]] for row in batch])
 
-    def one_by_one(places: list[int]) -> None:
+    def one_by_one(scorer: HFModel, places: list[int]) -> list[float]:
+        found = []
         for place in places:
             ids = torch.tensor([rows[place]])
             labels = ids.clone()
             labels[:, : -len(tails[place])] = -100
-            float(model.model(input_ids=ids, labels=labels).loss)
+            found.append(float(scorer.model(input_ids=ids, labels=labels).loss))
+        return found
 
     def ceiling(places: list[int]) -> None:
         """The same tokens through the body as rows of one length, and the head for as many places: no padding, no loss."""
@@ -150,10 +152,19 @@ def score(model: HFModel, pairs: Sequence[tuple[str, str]], rounds: int) -> None
 
     contenders = [
         Contender("kun: batches by length, head where it is needed", ours),
-        Contender("one by one, all logits", one_by_one, 8),
+        Contender("one by one, all logits", lambda places: one_by_one(model, places), 8),
         Contender("ceiling: equal lengths, no padding, no loss", ceiling),
     ]
+    if plain is not None:
+        in_float32 = Contender("one by one, all logits, float32", lambda places: one_by_one(plain, places), 8)
+        contenders.insert(2, in_float32)
     race("Score", contenders, tokens, rounds)
+    some = list(range(0, len(rows), 8))
+    batched = [loss.total / loss.n_tokens for loss in model.losses([both[place] for place in some])]
+    for name, scorer in (("one by one", model), ("one by one in float32", plain)):
+        if scorer is not None:
+            apart = [abs(a - b) / b for a, b in zip(batched, one_by_one(scorer, some), strict=True)]
+            print(f"relative difference to {name}: median {statistics.median(apart):.1e}, at most {max(apart):.1e}")
 
 
 def generate(model: HFModel, texts: Sequence[str], folder: Path, gguf: Path | None, rounds: int) -> None:
@@ -214,18 +225,21 @@ def main() -> None:
     parser.add_argument("--only", default="judge,score,generate")
     parser.add_argument("--rows", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--dtype", default="auto", help="as engine.dtype")
     asked = parser.parse_args()
     home = Project(asked.model)
     base = read_base(home)
     folder = locate(home, base)
-    model = HFModel(folder, load_tokens(home), base.end_token)
+    model = HFModel(folder, load_tokens(home), base.end_token, dtype=asked.dtype)
+    is_exact = model.model.dtype == torch.float32
     seeds = read_dataset(Project().dataset("seeds")).head(asked.rows)
     texts = read_dataset(Project().dataset("decontaminated"))["text"].head(asked.rows).str.head(TEXT_TOKENS).to_list()
     print(f"{base.name}, {torch.get_num_threads()} threads, {model.device}, {model.model.dtype}; {torch.__version__}")
     if "judge" in asked.only:
         judge(model, seeds["instruction"].to_list(), asked.rounds)
     if "score" in asked.only:
-        score(model, list(seeds.select("instruction", "output").iter_rows()), asked.rounds)
+        plain = None if is_exact else HFModel(folder, load_tokens(home), base.end_token, dtype="float32")
+        score(model, plain, list(seeds.select("instruction", "output").iter_rows()), asked.rounds)
     if "generate" in asked.only:
         generate(model, texts, folder, asked.gguf, asked.rounds)
 

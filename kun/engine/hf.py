@@ -84,7 +84,7 @@ class HFModel:
         step_ids, positions = ids, (mask.cumsum(1) - 1).clamp(min=0)
         for step in range(sampling.max_new_tokens + 1):
             hidden = self._body(
-                input_ids=step_ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+                input_ids=step_ids, attention_mask=mask, position_ids=positions, cache=cache, use_cache=True
             ).last_hidden_state
             chosen = draws.next(self._logits(hidden[:, -1]), active, written)
             ended = torch.isin(chosen, self._ends)
@@ -179,7 +179,7 @@ class HFModel:
             return None
         if self._prefix is None or self._prefix[0] != prefix:
             cache = growing_cache()
-            self._body(input_ids=torch.tensor([prefix], device=self.device), past_key_values=cache, use_cache=True)
+            self._body(input_ids=torch.tensor([prefix], device=self.device), cache=cache, use_cache=True)
             self._prefix = (prefix, cache)
         return repeated(self._prefix[1], rows)
 
@@ -196,7 +196,7 @@ class HFModel:
         hidden = self._body(
             input_ids=ids,
             position_ids=torch.arange(shared, shared + width, device=self.device).expand(len(rows), -1),
-            past_key_values=cache,
+            cache=cache,
             use_cache=cache is not None,
         ).last_hidden_state
         ends = [len(row) for row in rows]
