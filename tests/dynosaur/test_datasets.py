@@ -47,6 +47,16 @@ def test_acceptance_1_every_exclusion_has_its_verdict(tmp_path: Path) -> None:
     }
 
 
+def test_a_verdict_says_what_was_found_and_what_was_wanted(tmp_path: Path) -> None:
+    write_dataset_folder(tmp_path, "both", language="[zh, en]")
+    write_dataset_folder(tmp_path, "nested", [{"text": "b", "spans": [{"start": 1}]}])
+    told = collect(Project(tmp_path), params()).ledger.select("source", "value", "threshold")
+    assert list(told.iter_rows()) == [
+        ("both", "zh, en", "one of zh, en"),
+        ("nested", "usable: text; all: text, spans", ">= 2 usable"),
+    ]
+
+
 def test_a_licence_can_be_given_where_the_card_is_silent(tmp_path: Path) -> None:
     write_dataset_folder(tmp_path, "plain", card="# no front matter\n")
     assert verdicts(tmp_path, licences={"plain": "CC0-1.0"}) == {"plain": ""}
