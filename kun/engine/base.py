@@ -91,7 +91,7 @@ class Tokens(Protocol):
         """The token that begins a document, else the one that ends it; "" where neither is known."""
 
     def header(self) -> str:
-        """What the chat template puts before a reply, without the user's turn; "" when nothing."""
+        """What the chat template puts before a reply, without the user's turn: beginning, default system turn, header."""
 
 
 class Generator(Protocol):

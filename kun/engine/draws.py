@@ -38,11 +38,20 @@ class Draws:
 
 
 def _drawn(chances: torch.Tensor, points: torch.Tensor, top_p: float) -> torch.Tensor:
-    """The token at each row's point (0 to 1) of its nucleus: the likeliest tokens that have `top_p` together."""
-    count = min(NUCLEUS, chances.shape[1])
-    ordered, order = chances.topk(count)
-    if bool((ordered.sum(1) < top_p).any()):
-        ordered, order = chances.sort(1, descending=True)
+    """The token at each row's point (0 to 1) of its nucleus: the likeliest tokens that have `top_p` together.
+
+    Row by row: in bfloat16 many chances are equal, and `topk` and `sort` order those differently.
+    """
+    ordered, order = chances.topk(min(NUCLEUS, chances.shape[1]))
+    chosen = _within(ordered, order, points, top_p)
+    wide = ordered.sum(1) < top_p
+    if bool(wide.any()):
+        chosen[wide] = _within(*chances[wide].sort(1, descending=True), points[wide.to(points.device)], top_p)
+    return chosen
+
+
+def _within(ordered: torch.Tensor, order: torch.Tensor, points: torch.Tensor, top_p: float) -> torch.Tensor:
+    """The tokens `order` at the points, of chances that fall from left to right; `ordered` is changed in place."""
     total = ordered.cumsum(1)
     # The token that crosses top_p still belongs to the nucleus, and the likeliest always does.
     ordered[:, 1:] = ordered[:, 1:].where((total - ordered)[:, 1:] < top_p, 0)

@@ -1,7 +1,7 @@
 """The default backend: transformers on one device per process."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,14 +13,12 @@ from kun.engine.cache import growing_cache, repeated
 from kun.engine.devices import keep_freed_memory, pick_device, pick_dtype
 from kun.engine.draws import Draws
 from kun.engine.grammar import Grammars
-from kun.engine.head import logits_of
-from kun.engine.loading import check_head, load_model, softcap
+from kun.engine.head import logits_of, losses_of, softcap
+from kun.engine.loading import cap_of, check_head, load_model, places_of
 from kun.engine.tokens import TokenizerFile
-from kun.errors import OutOfMemory
+from kun.errors import ModelError, OutOfMemory
 
 T = TypeVar("T")
-
-HEAD_ROWS = 128  # positions that get logits at a time: 128 x 262,144 x 4 bytes = 128 MB for Gemma's vocabulary
 
 
 def _fits_or_says_so(method: Callable[..., T]) -> Callable[..., T]:
@@ -59,6 +57,7 @@ class HFModel:
         self._ends = torch.tensor(_end_ids(self.model, tokens, end_token), device=self.device)
         self._body = self.model.base_model  # hidden states only: the head is applied where it is needed
         self._head = self.model.get_output_embeddings().weight
+        self._cap, self._places = cap_of(self.model), places_of(self.model)
         self._prefix: tuple[tuple[int, ...], Cache] | None = None
         self._grammars = Grammars(tokens, len(self._head), self._ends.tolist())
 
@@ -75,6 +74,7 @@ class HFModel:
     def generate(self, prompts: Sequence[str], sampling: Sampling) -> list[Completion]:
         """Complete prompts as one batch; rows that end leave the batch, so the longest holds nobody's memory."""
         encoded = self.tokens.encode(prompts)
+        self._check_places(max(map(len, encoded)) + sampling.max_new_tokens)
         ids, mask = _left_padded(encoded, self.device)
         draws = Draws(prompts, sampling, self._grammars.rows(sampling.schema, len(prompts)))
         cache = growing_cache()
@@ -119,6 +119,7 @@ class HFModel:
         shared = _shared_prefix(heads)
         stems = list(dict.fromkeys(tuple(tail[:-1]) for tail in tails))
         rows = [[*head[shared:], *stem] for head in heads for stem in stems]
+        self._check_places(shared + max(map(len, rows)))
         counts = [len(stem) + 1 for _ in heads for stem in stems]
         cache = self._prefix_cache(tuple(heads[0][:shared]), len(rows))
         states = self._last_states(rows, counts, cache, shared)
@@ -151,11 +152,11 @@ class HFModel:
         """Mean hidden state of each text's tokens, computed as at the beginning of a document.
 
         The beginning token itself does not count: it has the same large state in every text, so that short texts would
-        resemble each other.
+        resemble each other. A text longer than the model has places counts as far as they go.
         """
         begin = self.model.config.bos_token_id
         heads = [] if begin is None else [begin]
-        encoded = self.tokens.encode(texts)
+        encoded = [row[: self._places and self._places - len(heads)] for row in self.tokens.encode(texts)]
         states = self._last_states([[*heads, *row] for row in encoded], [len(row) for row in encoded], None, 0)
         return [state.float().mean(0).tolist() for state in states]
 
@@ -172,6 +173,14 @@ class HFModel:
     def _completion(self, ids: list[int], reason: str) -> Completion:
         text = self.tokens.decode(ids).strip()
         return Completion(text, reason if text else "empty", len(ids))
+
+    def _check_places(self, tokens: int) -> None:
+        """ModelError when a row of so many tokens is longer than the positions that the model has learned."""
+        if self._places is not None and tokens > self._places:
+            raise ModelError(
+                f"a row may take {tokens} tokens, and this model has {self._places} positions; lower engine.context, or "
+                "losses.max_length where it scores"
+            )
 
     def _prefix_cache(self, prefix: tuple[int, ...], rows: int) -> Cache | None:
         """Keys and values of a prefix, repeated for each row; the last prefix is kept, for all batches share a rubric."""
@@ -209,6 +218,7 @@ class HFModel:
             tail = target if head else target[1:]
             rows.append([*(head or target[:1]), *tail[:-1]])
             predicted.append(tail)
+        self._check_places(max(map(len, rows)))
         states = self._last_states(rows, [len(tail) for tail in predicted], None, 0)
         sums = self._summed_losses(states, predicted)
         return [TokenLoss(total, len(tail)) for total, tail in zip(sums, predicted, strict=True)]
@@ -216,17 +226,12 @@ class HFModel:
     def _summed_losses(self, states: list[torch.Tensor], targets: list[list[int]]) -> list[float]:
         """Sum of -log p of each row's targets (nats); token t is predicted by the state at its place."""
         flat = torch.tensor([token for row in targets for token in row], device=self.device, dtype=torch.long)
-        losses = torch.cat([*self._losses_by_chunk(torch.cat(states), flat), torch.empty(0, device=self.device)])
+        losses = losses_of(self._head, torch.cat(states), flat, self._cap)
         return [float(part.sum()) for part in losses.cpu().double().split([len(row) for row in targets])]
-
-    def _losses_by_chunk(self, states: torch.Tensor, targets: torch.Tensor) -> Iterator[torch.Tensor]:
-        for start in range(0, len(targets), HEAD_ROWS):
-            logits = self._logits(states[start : start + HEAD_ROWS])
-            yield logits.logsumexp(1) - logits.gather(1, targets[start : start + HEAD_ROWS, None])[:, 0]
 
     def _logits(self, states: torch.Tensor) -> torch.Tensor:
         """Float32 logits, [positions, vocabulary]."""
-        return softcap(logits_of(self._head, states).T, self.model.config)
+        return softcap(logits_of(self._head, states).T, self._cap)
 
 
 def _end_ids(model: Any, tokens: TokenizerFile, end_token: str) -> list[int]:

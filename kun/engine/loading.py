@@ -9,7 +9,14 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
+from kun.engine.head import softcap
 from kun.errors import ModelError
+
+LEARNED_POSITIONS = {"wpe", "embed_positions", "position_embeddings"}
+"""What models call the table of their positions: GPT-2 and its kin, OPT, GPT-BigCode."""
+
+CACHED = {"full_attention", "sliding_attention", "chunked_attention", "dense", "sparse"}
+"""Kinds of layers whose state is keys and values, or nothing (the last two are kinds of MLP)."""
 
 
 def load_model(folder: Path, dtype: torch.dtype, adapter: Path | None = None) -> Any:
@@ -34,20 +41,32 @@ def load_model(folder: Path, dtype: torch.dtype, adapter: Path | None = None) ->
 def check_head(model: Any) -> None:
     """ModelError unless logits are the head's weight times hidden states: some models scale or shift them.
 
-    Scores and training losses apply the head themselves, and would be wrong without a word.
+    Scores and training losses apply the head themselves, and would be wrong without a word. Layers that keep another
+    state than keys and values (Mamba, convolutions) are refused here too: no text could be written by what was trained.
     """
+    if others := set(getattr(model.config, "layer_types", None) or ()) - CACHED:
+        raise ModelError(
+            f"models of type {model.config.model_type} have layers of kind {', '.join(sorted(others))}, whose state kun's "
+            "cache does not hold; choose a model of attention layers alone"
+        )
     ids = torch.tensor([[0, 1]], device=model.device)
     with torch.no_grad():
         told = model(input_ids=ids).logits[0].float()
         states = model.base_model(input_ids=ids).last_hidden_state[0]
-        ours = softcap((model.get_output_embeddings().weight @ states.T).T.float(), model.config)
+        ours = softcap((model.get_output_embeddings().weight @ states.T).T.float(), cap_of(model))
     if float((told - ours).abs().max()) > 0.02 * float(told.abs().max()):
         raise ModelError(
             f"models of type {model.config.model_type} scale or shift their logits, which kun does not know"
         )
 
 
-def softcap(logits: torch.Tensor, config: Any) -> torch.Tensor:
-    """Gemma 2 bounds its logits; others leave them as they are."""
-    cap = getattr(config, "final_logit_softcapping", None)
-    return logits if cap is None else torch.tanh(logits / cap) * cap
+def cap_of(model: Any) -> float | None:
+    """What bounds the model's logits; None: nothing."""
+    return getattr(model.config, "final_logit_softcapping", None)
+
+
+def places_of(model: Any) -> int | None:
+    """How many tokens a row may have; None where positions are computed (rotary), not learned."""
+    limit = getattr(model.config, "max_position_embeddings", None)
+    learned = (part for name, part in model.named_modules() if name.split(".")[-1] in LEARNED_POSITIONS)
+    return limit if limit and any(isinstance(part, torch.nn.Embedding) for part in learned) else None

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import tokenizers
 from kun.errors import ModelError
 
 BYTE_TOKEN = re.compile("<0x[0-9A-F]{2}>")
+USER, SYSTEM = {"role": "user", "content": "你好"}, {"role": "system", "content": "你好"}
 
 
 def _byte_letters() -> dict[str, int]:
@@ -56,16 +57,30 @@ class TokenizerFile:
 
     def chat(self, message: str) -> str:
         """Render one user turn, ready for the model's reply."""
-        return self._render(message, ready=True)
+        return self._render([{"role": "user", "content": message}], ready=True)
 
     def begin(self) -> str:
         """The token that begins a document, else the one that ends it."""
         return self._special["bos_token"] or self._special["eos_token"]
 
     def header(self) -> str:
-        """What the template puts before a reply: "### 回答：", say; "" when nothing."""
-        turn, ready = self._render("你好", ready=False), self._render("你好", ready=True)
-        return ready.removeprefix(turn) if ready.startswith(turn) else ""
+        """What the template puts before a reply that nobody asked for; "" when nothing.
+
+        The beginning of the document, a system turn by default, and what says whose turn it is: "<bos>### 回答：", say.
+        """
+        turn, ready = self._render([USER], ready=False), self._render([USER], ready=True)
+        return self._opening(turn) + (ready.removeprefix(turn) if ready.startswith(turn) else "")
+
+    def _opening(self, turn: str) -> str:
+        """What stands before the user's turn in `turn`; a system turn that is stated shows where that begins."""
+        begin = self._special["bos_token"]
+        opening = begin if turn.startswith(begin) else ""
+        try:
+            stated, both = self._render([SYSTEM], ready=False), self._render([SYSTEM, USER], ready=False)
+        except ModelError:  # many templates refuse system turns, and so have none
+            return opening
+        user = both.removeprefix(stated)
+        return turn.removesuffix(user) if user and both.startswith(stated) and turn.endswith(user) else opening
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, no special tokens added."""
@@ -96,8 +111,7 @@ class TokenizerFile:
                 pieces[index] = decoder.decode(["a", token])[1:].encode() if decoder else token.encode()
         return pieces
 
-    def _render(self, message: str, ready: bool) -> str:
-        messages = [{"role": "user", "content": message}]
+    def _render(self, messages: Sequence[Mapping[str, str]], ready: bool) -> str:
         try:
             return self._template.render(
                 messages=messages, add_generation_prompt=ready, tools=None, documents=None, **self._special

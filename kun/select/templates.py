@@ -72,8 +72,7 @@ def template_of(params: Losses, tokens: Tokens) -> Template:
     def guess(answer: str) -> str:
         return prompt(label_prompt(answer, params.lang), "")
 
-    started = begin if ask("", "").startswith(begin) else ""
-    direct = {"header": started + header or begin, "bos": begin, "none": ""}[params.direct_context]
+    direct = {"header": header or begin, "bos": begin, "none": ""}[params.direct_context]
     if not direct and params.direct_context != "none":
         raise ModelError(
             "the scorer's tokenizer names no token that begins or ends a document; set losses.direct_context to none"
@@ -85,7 +84,7 @@ Ask = Callable[[str, str], str]
 
 
 def _chat(tokens: Tokens, lang: str) -> tuple[str, Ask]:
-    """Header and prompt as the chat model learns them (kun/train/examples.py)."""
+    """What stands before a reply without a request, and with one, as the chat model learns it (kun/train/examples.py)."""
 
     def ask(instruction: str, given: str) -> str:
         return tokens.chat(render("answer", lang, instruction=instruction, input=given))
@@ -100,4 +99,4 @@ def _published(name: str, begin: str) -> tuple[str, Ask]:
         text = published.with_input if given else published.without_input
         return begin + text.format(instruction=instruction, input=given)
 
-    return published.header, ask
+    return begin + published.header, ask

@@ -15,7 +15,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerContr
 
 from kun import processes
 from kun.engine.devices import keep_freed_memory, pick_device, pick_dtype
-from kun.engine.loading import check_head, load_model
+from kun.engine.loading import check_head, load_model, places_of
 from kun.errors import ConfigError, ModelError
 from kun.params import Params
 from kun.tables.shards import disk_errors, write_json, write_text
@@ -99,6 +99,9 @@ def _load(job: Job, dtype: torch.dtype) -> Any:
     # LoRA trains its own float32 weights beside a base that may lie in bfloat16.
     model = load_model(job.base, torch.float32 if settings.method == "full" else dtype)
     check_head(model)
+    places = places_of(model)
+    if places is not None and settings.max_length > places:
+        raise ModelError(f"train.max_length {settings.max_length} is more than the {places} positions of this model")
     learn_targets(model)
     model.config.use_cache = False
     if settings.method == "full":

@@ -41,7 +41,7 @@ class Counted:
         return self._tokens.begin()
 
     def header(self) -> str:
-        """What the template puts before a reply."""
+        """What the template puts before a reply that nobody asked for."""
         return self._tokens.header()
 
 

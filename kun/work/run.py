@@ -68,7 +68,7 @@ def run_task(
         return None
     with scratch.locked():
         missing = _compute_missing(task, scratch, rows, engine)
-    results = scratch.read()
+        results = scratch.read()  # before a waiting run gets the lock and joins the segments
     if task.pilot:
         _fill(task.pilot, scratch, results, rows)
         return None

@@ -17,6 +17,22 @@ def test_how_many_tokens_are_looked_at_first_changes_nothing(
     assert _drawn(chances, points, top_p).equal(whole)
 
 
+def test_a_row_draws_the_same_beside_a_row_that_is_sorted_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chances from bfloat16 logits are equal by the dozen; a flat neighbour must not change how they are ordered."""
+    monkeypatch.setattr(draws, "NUCLEUS", 64)
+    logits = 6 * torch.randn(100, 3000, generator=torch.Generator().manual_seed(4))
+    chances = logits.bfloat16().float().softmax(1)
+    points = torch.rand(100, 1, generator=torch.Generator().manual_seed(5))
+    flat = torch.full((1, 3000), 1 / 3000)
+    alone = [_drawn(row[None], point[None], 0.9).item() for row, point in zip(chances, points, strict=True)]
+    assert sum(row.topk(64).values.sum() >= 0.9 for row in chances) > 50, "most rows must do with the first look"
+    beside = [
+        _drawn(torch.cat([row[None], flat]), torch.cat([point[None], point[None]]), 0.9)[0].item()
+        for row, point in zip(chances, points, strict=True)
+    ]
+    assert beside == alone
+
+
 def test_draws_have_the_chances_of_the_nucleus() -> None:
     """0.5, 0.3 and 0.15 have 0.9 together only with the third; behind it nothing is drawn."""
     chances = torch.tensor([[0.03, 0.3, 0.02, 0.5, 0.15]]).expand(10_000, -1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, GraniteConfig, PhiConfig
+from transformers import AutoModelForCausalLM, GPT2Config, GraniteConfig, Lfm2Config, PhiConfig
 
 from kun.backtranslate.judge import BAD, GOOD, judge_prompt
 from kun.engine.base import Sampling
@@ -314,3 +314,54 @@ def test_a_model_that_does_more_than_apply_its_head_is_refused(tiny_base: Path, 
     model.save_pretrained(tmp_path)
     with pytest.raises(ModelError, match=f"models of type {model.config.model_type} scale or shift their logits"):
         HFModel(tmp_path, tokens_of(tiny_base), END, dtype="float32")
+
+
+def test_a_model_whose_layers_keep_another_state_is_refused(tiny_base: Path, tmp_path: Path) -> None:
+    """It would load, learn and score, and fail at its first text."""
+    shape = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2, "num_key_value_heads": 2}
+    config = Lfm2Config(vocab_size=2000, num_hidden_layers=2, layer_types=["conv", "full_attention"], **shape)
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="models of type lfm2 have layers of kind conv, whose state"):
+        HFModel(tmp_path, tokens_of(tiny_base), END, dtype="float32")
+
+
+PLACES = 24
+
+
+@pytest.fixture(scope="module")
+def short(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> HFModel:
+    """A GPT-2 that has learned 24 positions."""
+    folder = tmp_path_factory.mktemp("short")
+    torch.manual_seed(0)
+    ids = {"bos_token_id": 1, "eos_token_id": 2}
+    AutoModelForCausalLM.from_config(
+        GPT2Config(vocab_size=2000, n_positions=PLACES, n_embd=16, n_layer=1, n_head=2, **ids)
+    ).save_pretrained(folder)
+    return HFModel(folder, tokens_of(tiny_base), END, dtype="float32")
+
+
+def test_a_row_longer_than_the_learned_positions_is_told(short: HFModel) -> None:
+    """torch alone says "index out of range in self", and on a GPU ends the process."""
+    (size,) = short.count(["河水"])
+    assert short.losses([("", "河水" * 4)])[0].n_tokens == 4 * size
+    assert short.generate(["河水"], Sampling(PLACES - size))
+    for ask in (
+        lambda: short.losses([("", "河水" * 30)]),
+        lambda: short.choices(["河水" * 30], [GOOD, BAD]),
+        lambda: short.generate(["河水"], Sampling(PLACES - size + 1)),
+    ):
+        with pytest.raises(ModelError, match=f"this model has {PLACES} positions; lower engine.context"):
+            ask()
+
+
+def test_an_embedding_counts_as_much_of_a_text_as_the_model_has_places_for(short: HFModel) -> None:
+    places = PLACES - 1  # the first is that of the document's beginning
+    (size,) = short.count(["河"])
+    assert size == 1
+    long, fitting = short.embeddings(["河" * 60, "河" * places])
+    assert long == pytest.approx(fitting)
+
+
+def test_rotary_positions_have_no_end(llama: HFModel) -> None:
+    limit = llama.model.config.max_position_embeddings
+    assert llama.losses([("", "河" * (limit + 10))])[0].n_tokens > limit

@@ -12,6 +12,11 @@ from kun.models import PLAIN_TEMPLATE
 from tests.engine.conftest import tokens_of
 from tests.tiny import CHATML
 
+DEFAULT_SYSTEM = (  # as Qwen2.5 and SmolLM2 have it
+    "{% for m in messages %}{% if loop.first and m.role != 'system' %}<|im_start|>system\nYou help.<|im_end|>\n{% endif %}"
+    "<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 PLAIN = PLAIN_TEMPLATE.read_text(encoding="utf-8")
 
 
@@ -34,14 +39,19 @@ def test_the_plain_template_renders_a_request(tiny_base: Path) -> None:
 @pytest.mark.parametrize(
     ("template", "header"),
     [
-        (PLAIN, "### 回答：\n"),
+        (PLAIN, "<bos>### 回答：\n"),
         (CHATML, "<|im_start|>assistant\n"),
         ("[INST] {{ messages[0].content }} [/INST]", ""),
+        (DEFAULT_SYSTEM, "<|im_start|>system\nYou help.<|im_end|>\n<|im_start|>assistant\n"),
+        ("{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('none') }}{% endif %}"
+         "<{{ m.role }}>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<model>{% endif %}", "<bos><model>"),
         ("{% if add_generation_prompt %}reply: {% else %}asked: {% endif %}{{ messages[0].content }}", ""),
     ],
-    ids=["plain", "chatml", "nothing before a reply", "no common beginning"],
-)
-def test_the_header_is_what_stands_before_a_reply(tiny_base: Path, template: str, header: str) -> None:
+    ids=["plain", "chatml", "nothing before a reply", "a system turn by default", "no system turn", "no common beginning"],
+)  # fmt: skip
+def test_the_header_is_what_stands_before_a_reply_that_nobody_asked_for(
+    tiny_base: Path, template: str, header: str
+) -> None:
     assert tokens_of(tiny_base, template).header() == header
 
 
