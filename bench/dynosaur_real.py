@@ -50,24 +50,29 @@ class Dataset:
 
 
 def fields(*names: str) -> Callable[[Row], Row]:
+    """These, as they are."""
     return lambda row: {name: row[name] for name in names}
 
 
 def corrected(row: Row) -> Row:
+    """The first of several corrections."""
     return {"id": row["id"], "text": row["text"], "correction": row["refs"][0]}
 
 
 def consultation(row: Row) -> Row | None:
+    """A department, and what stands behind 问 and 答."""
     found = re.fullmatch(r"(.+)\n问：(.+)\n答：(.+)", row["text"], re.DOTALL)
     return found and {"department": row["dept"], "title": found[1], "question": found[2], "answer": found[3]}
 
 
 def command(row: Row) -> Row | None:
+    """A page of the manual: name, purpose, the rest."""
     found = re.match(r"(\S+)\n===+\n\n(.+?)\n\n##[^\n]*\n\n(.+)", row["text"], re.DOTALL)
     return found and {"command": found[1], "purpose": found[2], "page": found[3]}
 
 
 def recipe(row: Row) -> Row | None:
+    """The head of a recipe and its list of ingredients."""
     found = re.match(r"# (.+?)的做法\n\n(.+?)\n\n.*?## 必备原料和工具\n\n(.+?)\n\n##", row["text"], re.DOTALL)
     return found and {
         "dish": found[1],
@@ -130,6 +135,7 @@ def write_folder(dataset: Dataset, data: Path) -> None:
 
 
 def lines(path: Path) -> Iterator[Row]:
+    """Records of a jsonl file."""
     return map(json.loads, path.read_text(encoding="utf-8").splitlines())
 
 
@@ -164,7 +170,7 @@ def infos(name: str, configs: Row) -> list[Row]:
     return [{"dataset": f"{name}-{config}", "features": list(info["features"])} for config, info in configs.items()]
 
 
-def build(data: Path, model: str) -> None:
+def build(data: Path, model: str, constrain: str) -> None:
     """A new project with params.yaml of this one, the datasets and lists, and an empty scratch but for the models."""
     shutil.rmtree(HOME, ignore_errors=True)
     for dataset in SETS:
@@ -172,7 +178,7 @@ def build(data: Path, model: str) -> None:
     params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     asked = params["dynosaur"]
     asked |= {"cards": [f"cards/{name}.jsonl" for name in LISTS], "licences": write_lists(data) | LICENCES}
-    asked["allow"] += ALLOWED
+    asked |= {"allow": asked["allow"] + ALLOWED, "constrain": constrain}
     params["model"]["base"] = model or params["model"]["base"]
     (HOME / "params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True), encoding="utf-8")
     (HOME / "data/eval").symlink_to(Path("data/eval").resolve())
@@ -210,8 +216,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("realdata", type=Path)
     parser.add_argument("--model", default="", help="as model.base; the project's own when it is not given")
+    parser.add_argument("--constrain", default="shape", help="as dynosaur.constrain; fields: a batch for each dataset")
     asked = parser.parse_args()
-    build(asked.realdata, asked.model)
+    build(asked.realdata, asked.model, asked.constrain)
     calls = {"first run": run()}
     table = list(told())
     calls["second run"] = run()

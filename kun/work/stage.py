@@ -21,7 +21,7 @@ from kun.work.telemetry import Work
 
 T = TypeVar("T")
 
-VERSION = 3  # part of every key: raise it when the engine's code changes what it computes
+VERSION = 4  # part of every key: raise it when the engine's code changes what it computes
 
 COMPLETION = {"text": pl.String, "finish": pl.String, "n_new": pl.Int64}
 CHOICES = {"log_probabilities": pl.List(pl.Float64)}
