@@ -102,11 +102,12 @@ def judge(source: Source, params: Dynosaur) -> Judged:
     rows = [named_labels(row, labels) for row in source.rows]
     fields = [name for name in source.columns if not is_identifier(name)] if source.card_only else fields_of(rows)
     if len(fields) < MIN_FIELDS:
-        return Judged("too_few_fields", ", ".join(fields), f">= {MIN_FIELDS}")
-    told = language_of(strings(front.get("language")), source.card.summary, _texts(source, rows), params)
-    if isinstance(told, Judged):
-        return told
-    lang, lang_from = told
+        told = f"usable: {', '.join(fields) or 'none'}; all: {', '.join(source.columns) or 'none'}"
+        return Judged("too_few_fields", told, f">= {MIN_FIELDS} usable")
+    language = language_of(strings(front.get("language")), source.card.summary, _texts(source, rows), params)
+    if isinstance(language, Judged):
+        return language
+    lang, lang_from = language
     row: Row = {
         "name": source.name,
         "source": source.name,
@@ -132,6 +133,7 @@ def language_of(tags: list[str], summary: str, texts: list[str], params: Dynosau
     Code counts as English, as in the reference. Several languages, or one that is not wanted: `translation` when the
     summary speaks of it, else `other_language`.
     """
+    wanted = f"one of {', '.join(params.languages)}"
     short = {"en" if tag == "code" else tag.lower().split("-")[0].split("_")[0] for tag in tags}
     if len(short) == 1 and (lang := short.pop()) in params.languages:
         return lang, "card"
@@ -139,9 +141,9 @@ def language_of(tags: list[str], summary: str, texts: list[str], params: Dynosau
         common: list[str] = languages(texts).mode().sort().to_list() if texts else []
         if common and common[0] in params.languages:
             return common[0], "text"
-        return Judged("other_language", f"text: {', '.join(common) or 'none'}", ", ".join(params.languages))
+        return Judged("other_language", f"text: {', '.join(common) or 'none'}", wanted)
     said = next((word for word in TRANSLATION if word in summary.lower()), "")
-    return Judged("translation" if said else "other_language", ", ".join(tags), ", ".join(params.languages))
+    return Judged("translation" if said else "other_language", ", ".join(tags), wanted)
 
 
 def _found(project: Project, params: Dynosaur) -> Iterator[Found]:

@@ -9,10 +9,7 @@ ALIASES = {
     "apache-2": "apache-2.0",
     "mit license": "mit",
     "cc0": "cc0-1.0",
-    "cc by 4.0": "cc-by-4.0",
     "cc-by": "cc-by-4.0",
-    "cc by-sa 4.0": "cc-by-sa-4.0",
-    "cc by-nc 4.0": "cc-by-nc-4.0",
     "public domain": "cc0-1.0",
 }
 """Other spellings of cards -> SPDX in small letters, as the hub writes it."""
@@ -42,6 +39,7 @@ def judge_licence(named: Collection[str], allowed: Collection[str]) -> Verdict:
 
 
 def spdx(name: str) -> str:
-    """Small letters, known aliases resolved: "CC0-1.0" and "CC0" are the same."""
-    small = " ".join(name.lower().split())
+    """Small letters, known aliases resolved: "CC0-1.0" and "CC0" are the same, "CC BY-SA 3.0" is cc-by-sa-3.0."""
+    words = name.lower().split()
+    small = ("-" if words[:1] in (["cc"], ["cc0"]) else " ").join(words)
     return ALIASES.get(small, small)

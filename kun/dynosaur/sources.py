@@ -157,9 +157,17 @@ def _items(folder: Path, files: Sequence[Path], origin: str, max_rows: int) -> I
 
 
 def _storable(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The record as JSON has it: dates become text, halves of surrogate pairs, which nothing can store, "?"."""
-    stored: dict[str, Any] = json.loads(json.dumps(record, ensure_ascii=False, default=str).encode("utf-8", "replace"))
+    """The record as JSON has it: dates become text, bytes and what is no number (NaN, infinity) null.
+
+    Halves of surrogate pairs, which nothing can store, become "?".
+    """
+    text = json.dumps(record, ensure_ascii=False, default=_text_or_null)
+    stored: dict[str, Any] = json.loads(text.encode("utf-8", "replace"), parse_constant=lambda _: None)
     return stored
+
+
+def _text_or_null(value: object) -> str | None:
+    return None if isinstance(value, bytes) else str(value)
 
 
 def _is_test(path: Path) -> bool:

@@ -47,6 +47,16 @@ def test_acceptance_1_every_exclusion_has_its_verdict(tmp_path: Path) -> None:
     }
 
 
+def test_a_verdict_says_what_was_found_and_what_was_wanted(tmp_path: Path) -> None:
+    write_dataset_folder(tmp_path, "both", language="[zh, en]")
+    write_dataset_folder(tmp_path, "nested", [{"text": "b", "spans": [{"start": 1}]}])
+    told = collect(Project(tmp_path), params()).ledger.select("source", "value", "threshold")
+    assert list(told.iter_rows()) == [
+        ("both", "zh, en", "one of zh, en"),
+        ("nested", "usable: text; all: text, spans", ">= 2 usable"),
+    ]
+
+
 def test_a_licence_can_be_given_where_the_card_is_silent(tmp_path: Path) -> None:
     write_dataset_folder(tmp_path, "plain", card="# no front matter\n")
     assert verdicts(tmp_path, licences={"plain": "CC0-1.0"}) == {"plain": ""}
@@ -115,14 +125,14 @@ def test_datasets_that_no_step_names_are_the_newest(tmp_path: Path) -> None:
 
 def test_values_that_nothing_can_store_are_replaced(tmp_path: Path) -> None:
     folder = write_dataset_folder(tmp_path, "odd", [])
-    (folder / "rows.jsonl").write_text('{"a\\ud800": "x\\udfff", "b": NaN}\n')
-    frame = pl.DataFrame({"day": [date(2024, 5, 1)] * 2, "word": ["五月", "一日"]})
+    (folder / "rows.jsonl").write_text('{"a\\ud800": "x\\udfff", "b": NaN}\n{"a\\ud800": "y", "b": 2}\n')
+    frame = pl.DataFrame({"day": [date(2024, 5, 1)] * 2, "word": ["五月", "一日"], "sound": [b"\xff\x00"] * 2})
     frame.write_parquet(write_dataset_folder(tmp_path, "days", []) / "rows.parquet")
     datasets(Project(tmp_path), params())
     rows = read_dataset(Project(tmp_path).dataset("dynosaur/datasets"))
     told = {row["name"]: (row["fields"], row["rows"][0]) for row in rows.iter_rows(named=True)}
-    assert told["odd"] == (["a?", "b"], '{"a?": "x?", "b": NaN}')
-    assert told["days"] == (["day", "word"], '{"day": "2024-05-01", "word": "五月"}')
+    assert told["odd"] == (["a?", "b"], '{"a?": "x?", "b": null}')
+    assert told["days"] == (["day", "word"], '{"day": "2024-05-01", "word": "五月", "sound": null}')
 
 
 @pytest.mark.parametrize("text", ["---\nlicense: 3\nlanguage: {a: 1}\ntask_categories: x\n---\n", "---\n{}\n---\n"])
