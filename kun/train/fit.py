@@ -100,7 +100,6 @@ def _load(job: Job, dtype: torch.dtype) -> Any:
     model = load_model(job.base, torch.float32 if settings.method == "full" else dtype)
     check_head(model)
     learn_targets(model)
-    model.config.use_cache = False
     if settings.method == "full":
         return model
     model.requires_grad_(False)
