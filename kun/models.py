@@ -36,7 +36,8 @@ TURN_ENDS = ("<end_of_turn>", "<|im_end|>")
 CONVERSION = 1  # part of a package's fingerprint: raise it when the conversion changes its result
 KEYS = {"base": "model.base", "scorer": "losses.model"}
 """Pin -> the parameter that names its model."""
-PINNED = ("*.safetensors", "tokenizer.json", "config.json")
+PINNED = ("*.safetensors", "tokenizer.json", "config.json", "generation_config.json")
+"""generation_config.json names further tokens that end a reply; not every model has one."""
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def test_a_folder_is_pinned_with_hashes_size_and_tokens(project: Project, base: 
 
     pinned = pin_base(project, Model(str(base), "main", "CC0-1.0"))
     assert (pinned.name, pinned.kind, pinned.revision, pinned.licence) == (str(base), "folder", "", "CC0-1.0")
-    assert set(pinned.sha256) == {"config.json", "model.safetensors", "tokenizer.json"}
+    assert set(pinned.sha256) == {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json"}
     for name, digest in pinned.sha256.items():
         assert digest == hashlib.sha256((base / name).read_bytes()).hexdigest()
     weights = load_file(base / "model.safetensors")
@@ -84,6 +84,15 @@ def test_the_fingerprint_follows_what_decides_a_result(project: Project, base: P
     edit(base / "config.json", lambda values: values.update(rope_theta=5.0))
     fourth = pin(project, base).fingerprint
     assert len({first, second, third, fourth}) == 4
+
+
+def test_what_ends_a_reply_is_part_of_the_fingerprint(project: Project, base: Path) -> None:
+    first = pin(project, base).fingerprint
+    edit(base / "generation_config.json", lambda values: values.update(eos_token_id=[2, 4]))
+    assert pin(project, base).fingerprint != first, "replies end elsewhere, so old ones do not count"
+    (base / "generation_config.json").unlink()
+    without = pin(project, base)
+    assert set(without.sha256) == {"config.json", "model.safetensors", "tokenizer.json"}, "a model need not have one"
 
 
 def test_the_folder_of_another_place_is_the_same_model(tmp_path: Path, tiny_base: Path) -> None:

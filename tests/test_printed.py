@@ -2,12 +2,17 @@
 
 A command that asks for more than a machine without GPU and network says so in a comment behind it or above it, in the
 words of docs/how-to.md: `# needs GPUs`, `# needs a hub`; in Chinese pages `# 需要 GPU`.
+
+What printed Python imports is there, too.
 """
 
 import argparse
+import ast
+import importlib
 import re
 import shlex
 import subprocess
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -47,10 +52,16 @@ def pages() -> list[str]:
     return [name for name in told.splitlines() if "/" not in name or name.startswith(("docs/", "bench/"))]
 
 
-def lines(markdown: str) -> Iterator[Line]:
+def blocks(markdown: str, languages: tuple[str, ...]) -> Iterator[str]:
     for block in re.finditer(r"^( *)```(\w*)\n(.*?)^\1```", markdown, re.MULTILINE | re.DOTALL):
+        if block[2] in languages:
+            yield textwrap.dedent(block[3])
+
+
+def lines(markdown: str) -> Iterator[Line]:
+    for block in blocks(markdown, SHELLS):
         above = ""
-        for text in block[3].replace("\\\n", " ").splitlines() if block[2] in SHELLS else ():
+        for text in block.replace("\\\n", " ").splitlines():
             plain = text.strip().removeprefix("$ ")
             yield Line(plain, above)
             above = plain if plain.startswith("#") else ""
@@ -161,11 +172,50 @@ def known_target(target: str) -> None:
         raise ValueError(f"{file} has no stage {stage}")
 
 
+def absent(code: str) -> Iterator[str]:
+    """What a block of Python imports and what is not there."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if not there(alias.name))
+        elif isinstance(node, ast.ImportFrom):
+            yield from (
+                f"{node.module}.{alias.name}" for alias in node.names if not there(str(node.module), alias.name)
+            )
+
+
+def there(module: str, name: str = "") -> bool:
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError:
+        return False
+    return not name or hasattr(found, name) or there(f"{module}.{name}")
+
+
 @pytest.mark.parametrize("page", pages())
 def test_printed_commands_exist(page: str) -> None:
     markdown = (ROOT / page).read_text(encoding="utf-8")
     found = [fault(words) for line in lines(markdown) for words in commands(line.text)]
     assert list(filter(None, found)) == []
+
+
+@pytest.mark.parametrize("page", pages())
+def test_printed_imports_are_there(page: str) -> None:
+    markdown = (ROOT / page).read_text(encoding="utf-8")
+    assert [name for code in blocks(markdown, ("python",)) for name in absent(code)] == []
+
+
+def test_an_import_of_nothing_would_be_seen() -> None:
+    page = """
+- In a list:
+
+  ```python
+  import polars as pl, no_such_module
+  from kun.report import scores
+  from kun.report.scores import agreement, no_such_name
+  ```
+"""
+    found = [name for code in blocks(page, ("python",)) for name in absent(code)]
+    assert found == ["no_such_module", "kun.report.scores.no_such_name"]
 
 
 @pytest.mark.parametrize("page", pages())

@@ -19,6 +19,7 @@ from kun.params import Dynosaur
 from kun.project import Project
 from kun.schemas.dynosaur import DYNOSAUR_DATASET
 from kun.tables.ledger import close_stage, rejects
+from kun.tables.sources import warn_unknown
 
 STAGE = "dynosaur/datasets"
 MIN_FIELDS = 2
@@ -52,12 +53,16 @@ def collect(project: Project, params: Dynosaur) -> Collected:
     kept: list[Row] = []
     refused: list[Row] = []
     names: set[str] = set()
+    met: set[str] = set()  # kept or refused: a licence may have been given for any of them
     for item in _found(project, params):
         if isinstance(item, Reject):
+            if "/" not in item.origin:  # else a file of one
+                met.add(item.origin)
             refused.append(
                 _ledger_row(item.origin, item.reason, item.value, "", item.origin.split("/")[0], item.excerpt)
             )
             continue
+        met.add(item.name)
         judged = judge(item, params)
         if judged.reason == "" and item.name in names:
             judged = Judged("duplicate_name", item.name, "one dataset of a name")
@@ -69,6 +74,7 @@ def collect(project: Project, params: Dynosaur) -> Collected:
             continue
         names.add(item.name)
         kept.append(judged.row | {"step": steps.get(item.name, newest)})
+    warn_unknown("dynosaur.licences", params.licences, met)
     ledger = rejects(pl.DataFrame(refused, schema=dict.fromkeys(LEDGER, pl.String)), STAGE, excerpt="excerpt")
     return Collected(pl.DataFrame(kept, schema=DYNOSAUR_DATASET), ledger)
 

@@ -1,11 +1,18 @@
 """Device, number type and memory of a process that computes with torch."""
 
 import ctypes
+import functools
 import sys
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import torch
 
 from kun import processes
+from kun.errors import OutOfMemory
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def pick_device() -> torch.device:
@@ -36,3 +43,21 @@ def keep_freed_memory() -> None:
             trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # from malloc.h
             for option, value in ((mmap_threshold, 1 << 30), (trim_threshold, 1 << 30), (top_pad, 1 << 26)):
                 libc.mallopt(option, value)
+
+
+def fits_or_says_so(compute: Callable[P, T]) -> Callable[P, T]:
+    """Turn the out-of-memory errors of devices and of the processor's allocator into OutOfMemory; others pass."""
+
+    @functools.wraps(compute)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return compute(*args, **kwargs)
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            raise OutOfMemory(str(error).splitlines()[0]) from None
+        except RuntimeError as error:
+            if "DefaultCPUAllocator" in str(error):
+                raise OutOfMemory(str(error).splitlines()[0]) from None
+            raise
+
+    return wrapped

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kun.engine.base import Gauge
-from kun.engine.devices import pick_device, pick_dtype
+from kun.engine.devices import fits_or_says_so, pick_device, pick_dtype
 from kun.errors import ConfigError, ModelError
 
 
@@ -27,8 +27,12 @@ class Encoder:
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise ModelError(f"engine.embedder: cannot load {folder}: {str(error).splitlines()[0]}") from error
 
+    @fits_or_says_so
     def embeddings(self, texts: Sequence[str]) -> list[list[float]]:
-        """A vector for each text, `[len(texts)][dimensions]`; texts beyond the encoder's length are cut, as it does itself."""
+        """A vector for each text, `[len(texts)][dimensions]`; texts beyond the encoder's length are cut, as it does itself.
+
+        OutOfMemory when they do not fit into memory together.
+        """
         vectors = self._model.encode(list(texts), batch_size=len(texts), show_progress_bar=False)
         return [[float(number) for number in vector] for vector in vectors]
 

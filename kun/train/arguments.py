@@ -1,15 +1,17 @@
 """train.* of params.yaml as transformers' TrainingArguments, and as peft's LoraConfig."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig
 from transformers import TrainingArguments
+from transformers.pytorch_utils import Conv1D
 
 from kun import processes
 from kun.engine.devices import pick_device
-from kun.errors import InputError
+from kun.errors import InputError, ModelError
 from kun.params import Train
 
 
@@ -61,9 +63,24 @@ def training_arguments(
 def lora_config(settings: Train, model: Any) -> LoraConfig:
     """Adapters on every linear layer of the chosen blocks; of the upper ones when `lora_layers` is a number.
 
-    Backward passes stop below the lowest adapter, so half the layers cost a quarter less time.
+    Backward passes stop below the lowest adapter, so half the layers cost a quarter less time. Experts that lie together
+    in one tensor are no layers: they stay as they are, which the main process says. ModelError without any linear layer.
     """
-    linear = {name.split(".")[-1] for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
+    linear = {
+        name.split(".")[-1]: module
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear | Conv1D)
+    }
+    if not linear:
+        raise ModelError(
+            f"models of type {model.config.model_type} have no linear layers for adapters; set train.method to full"
+        )
+    if (experts := _experts(model)) and processes.rank() == 0:
+        print(
+            f"train.method lora: the experts ({', '.join(experts)}) get no adapters and stay as they are; "
+            "full trains them too",
+            file=sys.stderr,
+        )
     n_layers = model.config.num_hidden_layers
     layers = None if settings.lora_layers == "all" else list(range(n_layers - int(settings.lora_layers), n_layers))
     return LoraConfig(
@@ -71,5 +88,19 @@ def lora_config(settings: Train, model: Any) -> LoraConfig:
         lora_alpha=settings.lora_alpha,
         target_modules=sorted(linear),  # the output layer has become a PassThroughHead
         layers_to_transform=layers,
+        # GPT-2's layers hold their weights the other way round.
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in linear.values()),
         task_type="CAUSAL_LM",
+    )
+
+
+def _experts(model: Any) -> list[str]:
+    """Modules whose weights are those of many experts in one tensor, [experts, ., .], by the names of their classes."""
+    return sorted(
+        {
+            type(module).__name__
+            for module in model.modules()
+            if not isinstance(module, torch.nn.Conv1d)
+            and any(weight.ndim == 3 and len(weight) > 1 for weight in module.parameters(recurse=False))
+        }
     )

@@ -29,6 +29,8 @@ class Example:
     target: str
     deciding: bool = False
     """Learn only the token that tells the two verdicts apart, and the end."""
+    templated: bool = False
+    """The prompt stands in a template already; else the chat template is put around it."""
 
 
 Unit = tuple[Example, ...]
@@ -61,7 +63,8 @@ def build_examples(seeds: pl.DataFrame, task: TrainTask, params: Params, share: 
 
 def encode(example: Example, tokens: TokenizerFile, end_token: str) -> Encoded:
     """Template, prompt, target and end token; exactly what the model sees and has to write in use."""
-    source, target = tokens.encode([tokens.chat(example.prompt), example.target])
+    prompt = example.prompt if example.templated else tokens.chat(example.prompt)
+    source, target = tokens.encode([prompt, example.target])
     end = tokens.id_of(end_token)
     assert end is not None, "the pinned base names an end token of its own vocabulary"
     learned = _deciding(target, tokens) if example.deciding else target

@@ -103,7 +103,6 @@ def _load(job: Job, dtype: torch.dtype) -> Any:
     if places is not None and settings.max_length > places:
         raise ModelError(f"train.max_length {settings.max_length} is more than the {places} positions of this model")
     learn_targets(model)
-    model.config.use_cache = False
     if settings.method == "full":
         return model
     model.requires_grad_(False)

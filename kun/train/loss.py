@@ -4,7 +4,7 @@ Gemma's vocabulary has 262,144 entries: 1,000 target tokens would need 1 GB of l
 chunk's gradient is computed at once and its logits are dropped (as in Liger's fused linear cross-entropy).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -65,30 +65,36 @@ class TargetLoss:
         return total / (len(targets) if num_items_in_batch is None else num_items_in_batch)
 
 
+LEARNING = {"final_logit_softcapping": None, "use_cache": False}
+"""Of the config while it learns: the forward pass would cap hidden states, and keep keys and values that nobody asks for."""
+
+
 def learn_targets(model: Any) -> None:
     """Let `model(input_ids, labels)` compute its loss at target positions alone; its logits become hidden states.
 
     The model is one that passes `check_head`.
     """
-    cap = getattr(model.config, "final_logit_softcapping", None)
     head = PassThroughHead(model.get_output_embeddings())
     model.set_output_embeddings(head)
-    model.loss_function = TargetLoss(head, cap)
-    if cap is not None:
-        model.config.final_logit_softcapping = None  # or the forward pass would cap hidden states
+    model.loss_function = TargetLoss(head, getattr(model.config, "final_logit_softcapping", None))
+    model.loaded_config = {name: getattr(model.config, name) for name in LEARNING if hasattr(model.config, name)}
+    _set(model.config, {name: LEARNING[name] for name in model.loaded_config})
 
 
 @contextmanager
 def own_config(model: Any) -> Iterator[None]:
     """While saving a model that learns targets: the config that it was loaded with."""
-    cap = model.loss_function.cap
-    if cap is not None:
-        model.config.final_logit_softcapping = cap
+    learning = {name: getattr(model.config, name) for name in model.loaded_config}
+    _set(model.config, model.loaded_config)
     try:
         yield
     finally:
-        if cap is not None:
-            model.config.final_logit_softcapping = None
+        _set(model.config, learning)
+
+
+def _set(config: Any, values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        setattr(config, name, value)
 
 
 def _chunks(

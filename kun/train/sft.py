@@ -39,7 +39,7 @@ def train(project: Project, name: str, params: Params) -> dict[str, Any] | None:
     for split in ("train", "heldout"):
         rows = seeds.filter(pl.col("split") == split)
         share = rows.height / max(seeds.height - rows.height, 1) if split == "heldout" else 1.0
-        made[split] = encoded(project, rows, task, params, share)
+        made[split] = _encoded(project, rows, task, params, share)
     source = "data/seeds (pairs with an input make none for labelling and polishing)"
     return learn(project, name, params, made, task.epochs, source)
 
@@ -80,7 +80,7 @@ def learn(
     return _report(project, job, made, units, pipeline)
 
 
-def encoded(project: Project, rows: pl.DataFrame, task: TrainTask, params: Params, share: float = 1.0) -> Units:
+def _encoded(project: Project, rows: pl.DataFrame, task: TrainTask, params: Params, share: float = 1.0) -> Units:
     """Examples of the task from pairs (instruction, input, output); `share` as in `build_examples`."""
     tokens, end_token = load_tokens(project), read_base(project).end_token
     made = build_examples(rows, task, params, share)

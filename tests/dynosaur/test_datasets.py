@@ -63,6 +63,16 @@ def test_a_licence_can_be_given_where_the_card_is_silent(tmp_path: Path) -> None
     assert verdicts(tmp_path, licences={"plain": "secret"}) == {"plain": "licence_not_allowed"}
 
 
+def test_a_licence_for_no_dataset_is_told_with_the_nearest_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_dataset_folder(tmp_path, "fruit")
+    write_dataset_folder(tmp_path, "denied", licence="other")
+    write_dataset_folder(tmp_path, "bare", card="")
+    datasets(Project(tmp_path), params(licences=dict.fromkeys(["fruit", "denied", "bare", "friut"], "CC0-1.0")))
+    assert capsys.readouterr().err == "dynosaur.licences: no source 'friut' in the data; did you mean 'fruit'?\n"
+
+
 def test_without_a_tag_the_texts_tell_the_language(tmp_path: Path) -> None:
     write_dataset_folder(tmp_path, "zh", card="---\nlicense: mit\n---\n")
     write_dataset_folder(tmp_path, "en", ENGLISH, card="---\nlicense: mit\n---\n")

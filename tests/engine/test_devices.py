@@ -1,9 +1,10 @@
-"""Number type by what the hardware computes natively."""
+"""Number type by what the hardware computes natively; memory that does not suffice."""
 
 import pytest
 import torch
 
-from kun.engine.devices import has_bfloat16, pick_dtype
+from kun.engine.devices import fits_or_says_so, has_bfloat16, pick_dtype
+from kun.errors import OutOfMemory
 
 PROCESSOR = torch.device("cpu")
 
@@ -28,3 +29,27 @@ def test_amx_and_avx512_bf16_both_multiply_natively(
 
 def test_this_processor_is_asked_itself() -> None:
     assert has_bfloat16(PROCESSOR) == (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore."), OutOfMemory),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: not enough memory"), OutOfMemory),
+        (RuntimeError("shapes cannot be multiplied"), RuntimeError),
+    ],
+    ids=["device", "processor", "another error"],
+)
+def test_memory_that_does_not_suffice_is_told_from_other_errors(error: Exception, told: type[Exception]) -> None:
+    @fits_or_says_so
+    def compute(rows: int) -> int:
+        """Its name and words stay."""
+        if rows > 1:
+            raise error
+        return rows
+
+    assert compute(1) == 1 and compute.__doc__ == "Its name and words stay."
+    with pytest.raises(told) as caught:
+        compute(2)
+    assert type(caught.value) is told
+    assert str(caught.value) == str(error).splitlines()[0]

@@ -122,6 +122,28 @@ def test_a_source_with_holes_is_refused(tmp_path: Path, column: dict[str, Any], 
         source(Project(tmp_path), params(), "glan")
 
 
+@pytest.mark.parametrize("ids", [["alpaca-17", "alpaca-18"], ["17", "18"], [text_id("").upper(), "f" * 33], [17, 18]])
+def test_an_id_by_which_no_row_could_be_drawn_is_refused(tmp_path: Path, ids: list[Any]) -> None:
+    rows = table(QUESTIONS[:2], "glan").with_columns(id=pl.Series(ids))
+    write_dataset(tmp_path / "data/glan/pairs", rows, dict(rows.schema))
+    with pytest.raises(InputError) as caught:
+        source(Project(tmp_path), params(), "glan")
+    assert str(caught.value) == (
+        f"mix.sources: 2 rows of data/glan/pairs have an id that is no hash of 32 hex digits, the first {str(ids[0])!r}; "
+        "kun.corpus.text.text_id makes one of a text"
+    )
+
+
+@pytest.mark.parametrize("dtype", [pl.String, pl.Null])
+def test_no_input_is_an_empty_one(tmp_path: Path, dtype: Any) -> None:
+    """Else a request without input would differ from the same one of another source."""
+    project = Project(tmp_path)
+    rows = table(QUESTIONS[:3], "glan").with_columns(input=pl.lit(None, dtype))
+    write_dataset(tmp_path / "data/glan/pairs", rows, dict(rows.schema))
+    source(project, params(), "glan")
+    assert read_dataset(project.dataset("sources/glan"))["input"].to_list() == ["", "", ""]
+
+
 def test_what_is_no_source(tmp_path: Path) -> None:
     write_dataset(tmp_path / "data/pairs", pl.DataFrame({"id": ["a"]}), {"id": pl.String})
     with pytest.raises(InputError, match="data/pairs holds no pairs, for it has no column instruction, input, output"):

@@ -3,12 +3,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from kun.cli import main
+from kun.errors import ModelError
 from kun.select import standalone
 from kun.work.stage import ModelStage
-from tests.made import PARAMS, seed_pairs
+from tests.made import PARAMS, ROOT, seed_pairs
 
 COUNT = 10
 
@@ -38,7 +40,7 @@ def chosen(place: Path) -> list[int]:
 def test_the_defaults_are_those_of_the_project() -> None:
     assert PARAMS.engine == standalone.ENGINE
     assert PARAMS.losses == standalone.LOSSES_PARAMS
-    assert PARAMS.model.base == standalone.DEMO
+    assert PARAMS.model == standalone.DEMO
 
 
 @pytest.mark.parametrize("by", ["ifd", "ifd_ppl", "rifd", "ira"])
@@ -108,3 +110,23 @@ def test_mistakes_are_one_line(place: Path, words: tuple[str, ...], message: str
 def test_half_of_the_options_is_a_mistake(place: Path) -> None:
     result = CliRunner().invoke(main, ["select", "--in", "in.json"])
     assert result.exit_code == 2 and "--in and --out go together" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "fetched"),
+    [((), ("owner/base", "of-the-base")), (("--model", "owner/scorer"), ("owner/scorer", "main"))],
+    ids=["the project's base", "--model"],
+)
+def test_a_scorer_is_taken_at_its_own_revision(
+    place: Path, words: tuple[str, ...], fetched: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["model"] |= {"base": "owner/base", "revision": "of-the-base"}
+    params["losses"] |= {"model": "owner/other", "revision": "of-another"}
+    (place / "params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True), encoding="utf-8")
+
+    def absent(name: str, revision: str, key: str) -> None:
+        raise ModelError(f"asked for {(name, revision)}")
+
+    monkeypatch.setattr("kun.models.snapshot", absent)
+    assert f"asked for {fetched}" in kun(*words).stderr

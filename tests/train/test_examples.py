@@ -55,6 +55,12 @@ def test_acceptance_9_labels_are_the_instruction_and_the_end_token(tokens: Token
         assert example.target not in source, "nothing to copy from"
 
 
+def test_a_prompt_in_its_template_gets_no_other_around_it(tokens: TokenizerFile) -> None:
+    encoded = encode(Example("answer", "<bos>问：河\n\n答：", "水", templated=True), tokens, END)
+    assert raw(tokens, encoded.input_ids) == f"<bos>问：河\n\n答：水{END}"
+    assert raw(tokens, [label for label in encoded.labels if label != IGNORED]) == f"水{END}"
+
+
 def test_of_a_verdict_only_the_token_that_decides_and_the_end_have_labels(tokens: TokenizerFile) -> None:
     """【 and 】 are the same in every example; the model sees them, and learns 好 or 差."""
     for example in built({"judge": 0}):

@@ -118,6 +118,16 @@ def test_a_capped_model_is_saved_as_one(capped: Gemma2ForCausalLM, tmp_path: Pat
     assert Gemma2ForCausalLM.from_pretrained(tmp_path).config.final_logit_softcapping == 2.0
 
 
+def test_a_saved_model_generates_as_the_one_that_was_loaded(model: AutoModelForCausalLM, tmp_path: Path) -> None:
+    """Training keeps no keys and values; whoever loads what was saved wants them kept."""
+    learn_targets(model)
+    assert model.config.use_cache is False
+    with own_config(model):
+        model.save_pretrained(tmp_path)
+    assert model.config.use_cache is False, "training goes on"
+    assert AutoModelForCausalLM.from_pretrained(tmp_path).config.use_cache is True
+
+
 def test_padding_and_neighbours_do_not_change_a_row(model: AutoModelForCausalLM) -> None:
     learn_targets(model)
 

@@ -105,6 +105,7 @@ def test_a_killed_full_run_goes_on_to_the_same_bytes(
 ) -> None:
     params = replace(params, train=replace(params.train, method="full", learning_rate=0.002))
     expected = whole(params)
+    assert json.loads(expected["config.json"])["use_cache"] is True, "others who load it generate with a cache"
     killed_at(monkeypatch, "on_step_end", 7)
     with pytest.raises(Killed):
         train(project, "label", params)

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,3 +89,23 @@ def test_what_is_no_encoder_is_told_in_one_line(tmp_path: Path) -> None:
         locate_encoder("nowhere")
     with pytest.raises(ModelError, match=r"^engine.embedder: .* holds no .safetensors weights$"):
         encoder_fingerprint(tmp_path)
+
+
+def test_texts_that_do_not_fit_into_memory_together_are_embedded_in_halves(
+    tiny_base: Path,
+    tmp_path: Path,
+    encoder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    own = SentenceTransformer.encode
+
+    def small(self: SentenceTransformer, texts: list[str], **options: Any) -> Any:
+        if len(texts) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return own(self, texts, **options)
+
+    monkeypatch.setattr(SentenceTransformer, "encode", small)
+    found = ModelStage(pinned(tmp_path, tiny_base), "made", encoding(encoder), None).embeddings(TEXTS)
+    assert found is not None and found["embedding"].null_count() == 0
+    assert "does not fit into memory; such batches are halved" in capsys.readouterr().err
