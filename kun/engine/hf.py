@@ -1,42 +1,21 @@
 """The default backend: transformers on one device per process."""
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from transformers import Cache
 
 from kun.engine.base import Completion, Gauge, Sampling, Span, TokenLoss
 from kun.engine.cache import growing_cache, repeated
-from kun.engine.devices import keep_freed_memory, pick_device, pick_dtype
+from kun.engine.devices import fits_or_says_so, keep_freed_memory, pick_device, pick_dtype
 from kun.engine.draws import Draws
 from kun.engine.grammar import Grammars
 from kun.engine.head import logits_of, losses_of, softcap
-from kun.engine.loading import cap_of, check_head, load_model, places_of
+from kun.engine.loading import cap_of, check_model, load_model, places_of
 from kun.engine.tokens import TokenizerFile
-from kun.errors import ModelError, OutOfMemory
-
-T = TypeVar("T")
-
-
-def _fits_or_says_so(method: Callable[..., T]) -> Callable[..., T]:
-    """Turn the out-of-memory errors of devices and of the processor's allocator into OutOfMemory."""
-
-    @functools.wraps(method)
-    def wrapped(*args: Any, **kwargs: Any) -> T:
-        try:
-            return method(*args, **kwargs)
-        except torch.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            raise OutOfMemory(str(error).splitlines()[0]) from None
-        except RuntimeError as error:
-            if "DefaultCPUAllocator" in str(error):
-                raise OutOfMemory(str(error).splitlines()[0]) from None
-            raise
-
-    return wrapped
+from kun.errors import ModelError
 
 
 class HFModel:
@@ -53,7 +32,7 @@ class HFModel:
         self.tokens = tokens
         self.device = pick_device()
         self.model = load_model(folder, pick_dtype(dtype, self.device), adapter).to(self.device).eval()
-        check_head(self.model)
+        check_model(self.model)
         self._ends = torch.tensor(_end_ids(self.model, tokens, end_token), device=self.device)
         self._body = self.model.base_model  # hidden states only: the head is applied where it is needed
         self._head = self.model.get_output_embeddings().weight
@@ -69,7 +48,7 @@ class HFModel:
         """Tokens of each text."""
         return self.tokens.count(texts)
 
-    @_fits_or_says_so
+    @fits_or_says_so
     @torch.inference_mode()
     def generate(self, prompts: Sequence[str], sampling: Sampling) -> list[Completion]:
         """Complete prompts as one batch; rows that end leave the batch, so the longest holds nobody's memory."""
@@ -106,7 +85,7 @@ class HFModel:
             positions = positions[:, -1:] + 1
         return [self._completion(ids, reason) for ids, reason in zip(written, finish, strict=True)]
 
-    @_fits_or_says_so
+    @fits_or_says_so
     @torch.inference_mode()
     def choices(self, prompts: Sequence[str], choices: Sequence[str]) -> list[list[float]]:
         """Log-probability that the reply begins like each choice and no other; see `Model.choices`.
@@ -128,7 +107,7 @@ class HFModel:
         sums = self._summed_losses(wanted, tails * len(heads))
         return [[-loss for loss in sums[start : start + len(tails)]] for start in range(0, len(sums), len(tails))]
 
-    @_fits_or_says_so
+    @fits_or_says_so
     @torch.inference_mode()
     def losses(self, pairs: Sequence[tuple[str, str]]) -> list[TokenLoss]:
         """Loss of each (context, continuation)."""
@@ -138,7 +117,7 @@ class HFModel:
         heads = [context or ([] if begin is None else [begin]) for context in contexts]
         return self._losses_behind(heads, targets)
 
-    @_fits_or_says_so
+    @fits_or_says_so
     @torch.inference_mode()
     def span_losses(self, spans: Sequence[Span]) -> list[TokenLoss]:
         """Loss of the leading tokens of each text behind its context."""
@@ -146,7 +125,7 @@ class HFModel:
         texts = self.tokens.encode([text for _, text, _ in spans])
         return self._losses_behind(heads, [ids[:n] for ids, (_, _, n) in zip(texts, spans, strict=True)])
 
-    @_fits_or_says_so
+    @fits_or_says_so
     @torch.inference_mode()
     def embeddings(self, texts: Sequence[str]) -> list[list[float]]:
         """Mean hidden state of each text's tokens, computed as at the beginning of a document.

@@ -1,4 +1,4 @@
-"""Weights of a model, and whether its logits are what the engine takes them for."""
+"""Weights of a model, and whether it is what the engine takes it for."""
 
 import os
 from pathlib import Path
@@ -38,11 +38,12 @@ def load_model(folder: Path, dtype: torch.dtype, adapter: Path | None = None) ->
     return model
 
 
-def check_head(model: Any) -> None:
-    """ModelError unless logits are the head's weight times hidden states: some models scale or shift them.
+def check_model(model: Any) -> None:
+    """ModelError for a model that scores, training or generation would get wrong.
 
-    Scores and training losses apply the head themselves, and would be wrong without a word. Layers that keep another
-    state than keys and values (Mamba, convolutions) are refused here too: no text could be written by what was trained.
+    Logits must be the head's weight times hidden states, which some models scale or shift: scores and training losses apply
+    the head themselves. Layers must keep keys and values alone: behind Mamba or a convolution what was trained could write
+    no text.
     """
     if others := set(getattr(model.config, "layer_types", None) or ()) - CACHED:
         raise ModelError(

@@ -15,7 +15,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerContr
 
 from kun import processes
 from kun.engine.devices import keep_freed_memory, pick_device, pick_dtype
-from kun.engine.loading import check_head, load_model, places_of
+from kun.engine.loading import check_model, load_model, places_of
 from kun.errors import ConfigError, ModelError
 from kun.params import Params
 from kun.tables.shards import disk_errors, write_json, write_text
@@ -98,7 +98,7 @@ def _load(job: Job, dtype: torch.dtype) -> Any:
     # Updates of 1e-5 vanish in bfloat16 weights: full fine-tuning keeps float32 and computes in bfloat16 (autocast).
     # LoRA trains its own float32 weights beside a base that may lie in bfloat16.
     model = load_model(job.base, torch.float32 if settings.method == "full" else dtype)
-    check_head(model)
+    check_model(model)
     places = places_of(model)
     if places is not None and settings.max_length > places:
         raise ModelError(f"train.max_length {settings.max_length} is more than the {places} positions of this model")

@@ -72,7 +72,7 @@ LEARNING = {"final_logit_softcapping": None, "use_cache": False}
 def learn_targets(model: Any) -> None:
     """Let `model(input_ids, labels)` compute its loss at target positions alone; its logits become hidden states.
 
-    The model is one that passes `check_head`.
+    The model is one that passes `check_model`.
     """
     head = PassThroughHead(model.get_output_embeddings())
     model.set_output_embeddings(head)

@@ -53,3 +53,11 @@ def test_memory_that_does_not_suffice_is_told_from_other_errors(error: Exception
         compute(2)
     assert type(caught.value) is told
     assert str(caught.value) == str(error).splitlines()[0]
+
+
+def test_a_failed_allocation_says_out_of_memory_and_other_errors_pass() -> None:
+    with pytest.raises(OutOfMemory, match="DefaultCPUAllocator") as caught:
+        fits_or_says_so(lambda: torch.empty(2**50))()
+    assert "\n" not in str(caught.value)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        fits_or_says_so(lambda: torch.ones(2, 3) @ torch.ones(2, 3))()
