@@ -46,7 +46,7 @@ def adapted(model: PreTrainedModel, layers: str | int = "all") -> set[str]:
     }
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error:fan_in_fan_out")
 def test_the_layers_of_gpt2_are_linear_under_another_name(capsys: pytest.CaptureFixture[str]) -> None:
     kinds = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
     assert adapted(gpt2()) == {f"transformer.h.{layer}.{kind}" for layer in (0, 1) for kind in kinds}
