@@ -65,6 +65,7 @@ class Connection:
         """Nothing is sent yet; ConfigError when the key's variable is not set. `count` estimates tokens of a text."""
         self._server, self._model, self._usage, self._count = server, model, usage, count
         self._key = api_key(server)
+        self._mark = str(uuid.uuid4())[:9]  # "1b2c3d4e-", the beginning of all its requests' names
         self._answering_model: Any = None
         self._client: openai.AsyncOpenAI
         self._room: asyncio.Semaphore
@@ -123,7 +124,7 @@ class Connection:
 
     async def _send(self, body: Body) -> Reply:
         """One request, one reply; raises Trouble, MalformedReply, and ServerError when no request can succeed."""
-        name = f"kun-{uuid.uuid4().hex}"
+        name = self._mark + str(uuid.uuid4())[len(self._mark) :]  # a UUID: llama.cpp's server refuses every other name
         retries = self._server.retries
         try:
             async with asyncio.timeout(self._server.timeout):  # the client's own is from one byte to the next
@@ -165,7 +166,7 @@ class Connection:
         if not isinstance(reply, dict):
             raise MalformedReply(f"the body is {type(reply).__name__}, not an object")
         for told in (header, str(reply.get("id", ""))):
-            if "kun-" in told and name not in told:
+            if self._mark in told and name not in told:
                 raise MalformedReply("a reply to another request", "wrong_reply")
         model = reply.get("model")
         self._answering_model = self._answering_model or model

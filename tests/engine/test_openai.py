@@ -2,6 +2,7 @@ import json
 import shutil
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -197,6 +198,21 @@ def test_the_key_is_sent_and_told_nobody(tmp_path: Path, monkeypatch: pytest.Mon
         ask(tmp_path, politely, key="MY_KEY")
 
 
+def test_requests_are_named_by_uuids_and_a_reply_may_name_its_own(tmp_path: Path) -> None:
+    """llama.cpp's server refuses a request whose X-Request-Id is anything else, with an empty HTTP 400."""
+    names: list[str] = []
+
+    def answer(handler: Handler, body: dict[str, Any]) -> None:
+        name = handler.headers["X-Request-Id"]
+        names.append(str(uuid.UUID(name, version=4)))
+        assert names[-1] == name
+        told(id=f"chatcmpl-{name}")(handler, body)
+
+    rows = ask(tmp_path, answer)[0]
+    assert [row.text for row in rows if isinstance(row, Completion)] == ["答"] * len(ROWS)
+    assert len(set(names)) == len(names) >= len(ROWS)
+
+
 # What is retried
 
 
@@ -214,6 +230,12 @@ def raw(text: str) -> Callable[[Handler, dict[str, Any]], None]:
 
 def told(**changes: Any) -> Callable[[Handler, dict[str, Any]], None]:
     return lambda handler, body: handler.reply("答", body, **changes)
+
+
+def to_another(handler: Handler, body: dict[str, Any]) -> None:
+    """Named as a request of the same client is, but not this one."""
+    name = handler.headers["X-Request-Id"]
+    told(id=f"chatcmpl-{name[:-1]}{'1' if name[-1] == '0' else '0'}")(handler, body)
 
 
 def saying(**changes: Any) -> Callable[[Handler, dict[str, Any]], None]:
@@ -250,7 +272,7 @@ MALFORMED = {
     "wrong_finish": saying(finish_reason="tool_calls"),
     "wrong_finish: none": saying(finish_reason=None),
     "wrong_reply": told(model="another-model"),
-    "wrong_reply: another request": told(id="chatcmpl-kun-00000000"),
+    "wrong_reply: another request": to_another,
 }
 
 
