@@ -11,8 +11,6 @@ from kun.engine.records import Refusal
 TASKS = ("task1", "task2", "task3")
 MAX_INSTRUCTION = 160
 """Characters of an instruction under a schema."""
-ENDS = "。！？…!?.”’\"'」』）)"
-"""What a whole instruction may end with."""
 MAX_NAME = 64
 """Characters of a field name where the schema does not know the fields."""
 MAX_INPUTS = 4
@@ -67,11 +65,6 @@ def task_fields(task: Any) -> dict[str, Any] | None:
     if inputs is None or outputs is None:
         return None
     return {"instruction": " ".join(task["instruction"].split()), "input_fields": inputs, "output_fields": outputs}
-
-
-def is_cut(instruction: str) -> bool:
-    """Did the schema end it, in the middle of a sentence? As it stands in the reply, with white space."""
-    return len(instruction) == MAX_INSTRUCTION and instruction.rstrip()[-1:] not in ENDS
 
 
 def _task(text: Any, output: Any, inputs: Any, most: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from kun.corpus.letters import bare
 from kun.corpus.text import text_id
 from kun.dynosaur.filters import PROPOSED, valid_tasks
 from kun.dynosaur.labels import Outputs, listed, outputs_of
-from kun.dynosaur.replies import is_cut, parse_reply, task_fields
+from kun.dynosaur.replies import parse_reply, task_fields
 from kun.engine.records import Refusal
 from kun.params import Dynosaur
 from kun.project import Project
@@ -63,9 +63,9 @@ def proposed_tasks(replies: pl.DataFrame, known: Mapping[str, list[str]]) -> tup
             continue
         for number, task in enumerate(read, 1):
             found = task_fields(task)
-            if found is None or is_cut(task["instruction"]):
-                place, reason = f"{reply['id']}#{number}", "cut_off" if found else "malformed_task"
-                unread.append(_unread(place, reply["source"], reason, f"task {number}", str(task)))
+            if found is None:
+                place = f"{reply['id']}#{number}"
+                unread.append(_unread(place, reply["source"], "malformed_task", f"task {number}", str(task)))
                 continue
             own = {"id": task_id(reply["source"], found), "reply": reply["id"], "known": known[reply["source"]]}
             rows.append(own | {"source": reply["source"], "variant": reply["variant"]} | found)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kun.dynosaur.replies import MAX_INSTRUCTION, is_cut, parse_reply, reply_schema, task_fields
+from kun.dynosaur.replies import parse_reply, reply_schema, task_fields
 from kun.engine.records import Refusal, parse_record
 from kun.engine.schema import check_schema
 
@@ -72,14 +72,6 @@ def test_a_cut_reply_keeps_its_complete_tasks(length: int) -> None:
 )
 def test_what_is_no_task_is_none(task: object) -> None:
     assert task_fields(task) is None
-
-
-def test_an_instruction_that_the_schema_ended_is_told() -> None:
-    cut = "x" * MAX_INSTRUCTION
-    assert is_cut(cut)
-    assert is_cut(cut[:-1] + " ")
-    assert not is_cut(cut[:-1] + "。"), "the sentence just fits"
-    assert not is_cut(cut[:-1])
 
 
 def test_fields_are_lists_without_repetition() -> None:

@@ -40,7 +40,6 @@ def test_ids_hang_on_nothing_but_the_task(answered: Project) -> None:
         ('{"task1": {"instr', "length", "cut_off"),
         ("{}", "stop", "no_tasks"),
         ('{"task1": 3}', "stop", "malformed_task"),
-        (reply(("写出名称，" * 32, ["名称"], "样子")), "stop", "cut_off"),
         (reply(("图片里是什么？", ["名称"], "类别")), "stop", "other_modality"),
         (reply(("说出它的编号。", ["名称"], "id")), "stop", "unknown_field"),
         (reply(("红色，脆甜", ["名称"], "样子")), "stop", "copied_from_rows"),
