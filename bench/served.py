@@ -31,7 +31,7 @@ from kun.tables.shards import read_dataset, write_dataset
 HOME = Path(".bench/served")
 LLAMA = Path(".bench/llamacpp/bin/python")
 PATIENCE = 120.0  # seconds until a server must answer
-WAYS: dict[str, dict[str, Any]] = {"hf": {"backend": "hf", "dtype": "float32"}, "server": {"backend": "openai"}}
+WAYS: dict[str, dict[str, Any]] = {"hf": {"backend": "hf", "dtype": "auto"}, "server": {"backend": "openai"}}
 
 
 @contextmanager
