@@ -32,7 +32,6 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 TINY: dict[str, Any] = {
     "model.licence": "CC0-1.0",
-    "engine.dtype": "float32",  # the same texts on every processor
     "engine.max_rows": 4,  # many batches
     "perplexity.max_tokens": 32,
     "corpus.low_percentile": 0.0,
