@@ -41,11 +41,11 @@ def batches(project: Project, name: str, params: Params) -> list[Rows]:
     return [ordered[start : start + rows] for start in range(0, len(ordered), rows)]
 
 
-def contender(project: Project, params: Params, on_targets: bool) -> Step:
+def contender(project: Project, params: Params, on_targets: bool, dtype: str) -> Step:
     """Learns a batch and returns its loss: at target positions alone, or as transformers does by default."""
     device = pick_device()
     torch.manual_seed(params.train.seed)
-    model = load_model(locate(project, read_base(project)), pick_dtype(params.engine.dtype, device))
+    model = load_model(locate(project, read_base(project)), pick_dtype(dtype, device))
     settings = params.train
     if on_targets:
         learn_targets(model)
@@ -80,12 +80,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--project", type=Path, default=Path())
     parser.add_argument("--name", choices=("label", "chat"), default="label")
-    parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--dtype", default="auto", help="as engine.dtype")
     given = parser.parse_args()
     project, params = Project(given.project), load_params()
     keep_freed_memory()
-    contenders = {"kun": contender(project, params, True), "plain": contender(project, params, False)}
-    print(f"{torch.get_num_threads()} threads, {pick_device()}, {given.name}, {params.train.batch_rows} rows a step")
+    contenders = {name: contender(project, params, name == "kun", given.dtype) for name in ("kun", "plain")}
+    print(f"{torch.get_num_threads()} threads, {pick_device()}, {pick_dtype(given.dtype, pick_device())}, {given.name}, {params.train.batch_rows} rows a step")
     print("step  tokens  targets  kun s  plain s  ratio  of processor time  losses differ by")
     ratios: list[tuple[float, float]] = []
     for number, rows in enumerate(batches(project, given.name, params)[: given.steps + 1]):
