@@ -63,7 +63,7 @@ def records(seeds: Sequence[dict[str, str]]) -> list[str]:
 
 def mask_times(grammars: Grammars, size: int, written: list[list[int]]) -> list[float]:
     """Milliseconds of each step of all rows, as long as the shortest lasts."""
-    rows, times = grammars.rows(SCHEMA, len(written)), []
+    rows, times = grammars.rows([SCHEMA] * len(written)), []
     assert rows is not None
     logits, active = torch.zeros(size, len(written)).T, list(range(len(written)))
     for step in range(min(map(len, written))):
@@ -88,14 +88,16 @@ def main() -> None:
     print(f"{torch.get_num_threads()} threads, {model.device}, {model.model.dtype}; {ROWS} rows, {size:,} entries\n")
     grammars = Grammars(model.tokens, size, model._ends.tolist())
     print(f"the tokenizer's table, once for a model   {timed(lambda: grammars._table)[0]:9.1f} ms")
-    print(f"compiling a schema                        {timed(lambda: grammars.rows(SCHEMA, 1))[0]:9.1f} ms")
+    print(f"compiling a schema                        {timed(lambda: grammars.rows([SCHEMA]))[0]:9.1f} ms")
     times = mask_times(grammars, size, model.tokens.encode(records(seeds)))
     print(f"masks of a step: median                   {statistics.median(times):9.1f} ms")
     print(f"                 mean                     {statistics.mean(times):9.1f} ms")
     prompts = [model.chat(REQUEST.format(text=seed["output"][:120])) for seed in seeds]
     for name, schema in (("free", ""), ("under the schema", SCHEMA)):
-        sampling = Sampling(NEW_TOKENS, 0.7, 0.9, seed=1, schema=schema)
-        elapsed, done = timed(lambda sampling=sampling: model.generate(prompts, sampling))
+        schemas = [schema] * len(prompts)
+        elapsed, done = timed(
+            lambda schemas=schemas: model.generate(prompts, Sampling(NEW_TOKENS, 0.7, 0.9, seed=1), schemas)
+        )
         tokens = sum(each.n_new for each in done)
         print(
             f"{name:<18} valid {valid_share(done):4.0%}, cut {sum(each.finish == 'length' for each in done):2d}, "

@@ -86,7 +86,10 @@ def main() -> None:
     project, params = Project(given.project), load_params()
     keep_freed_memory()
     contenders = {name: contender(project, params, name == "kun", given.dtype) for name in ("kun", "plain")}
-    print(f"{torch.get_num_threads()} threads, {pick_device()}, {pick_dtype(given.dtype, pick_device())}, {given.name}, {params.train.batch_rows} rows a step")
+    used = pick_dtype(given.dtype, pick_device())
+    print(
+        f"{torch.get_num_threads()} threads, {pick_device()}, {used}, {given.name}, {params.train.batch_rows} rows a step"
+    )
     print("step  tokens  targets  kun s  plain s  ratio  of processor time  losses differ by")
     ratios: list[tuple[float, float]] = []
     for number, rows in enumerate(batches(project, given.name, params)[: given.steps + 1]):

@@ -40,22 +40,23 @@ def propose(
         asked, asked["prompt"].to_list(), stage.tokens, engine.context - params.max_new_tokens
     )
     fitting = fitting.with_columns(pl.Series("n_prompt", stage.tokens.count(fitting["prompt"].to_list()), pl.Int64))
-    parts = [_answered(stage, group, params) for group in fitting.partition_by("schema", maintain_order=True)]
-    if not parts:
-        parts = [_answered(stage, fitting, params)]
-    answered = [part for part in parts if part is not None]
-    if len(answered) < len(parts):
+    sampling = Sampling(
+        params.max_new_tokens, params.temperature, repetition_penalty=params.repetition_penalty, seed=params.seed
+    )
+    results = stage.generate(fitting["prompt"].to_list(), sampling, fitting["schema"].to_list())
+    if results is None:
         return None
+    answered, failed = split_finished(fitting, results.rename({"text": "reply"}), stage.failures)
     return close_stage(
         project,
         STAGE,
         STAGE,
         asked.height + unfit.height,
-        pl.concat([done for done, _ in answered]),
+        answered,
         [
             rejects(unfit, STAGE, excerpt="source"),
             rejects(too_long, STAGE, excerpt="prompt"),
-            *(rejects(failed, STAGE, status="failed", excerpt="prompt") for _, failed in answered),
+            rejects(failed, STAGE, status="failed", excerpt="prompt"),
         ],
     )
 
@@ -101,18 +102,3 @@ def _fault(schema: str) -> str:
     except ModelError as error:
         return str(error)
     return ""
-
-
-def _answered(stage: ModelStage, group: pl.DataFrame, params: Dynosaur) -> tuple[pl.DataFrame, pl.DataFrame] | None:
-    """Rows of one schema with their replies, and those that failed; None on helper ranks."""
-    sampling = Sampling(
-        params.max_new_tokens,
-        params.temperature,
-        repetition_penalty=params.repetition_penalty,
-        seed=params.seed,
-        schema=group["schema"][0] if group.height else "",
-    )
-    results = stage.generate(group["prompt"].to_list(), sampling)
-    if results is None:
-        return None
-    return split_finished(group, results.rename({"text": "reply"}), stage.failures)

@@ -18,8 +18,6 @@ class Sampling:
     repetition_penalty: float = 1.0
     """Divides the logits of tokens already generated; the prompt is not penalised, for answers must be free to quote it."""
     seed: int = 0
-    schema: str = ""
-    """JSON schema that the text must satisfy, as JSON; "": free text."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +95,13 @@ class Tokens(Protocol):
 class Generator(Protocol):
     """Writes text."""
 
-    def generate(self, prompts: Sequence[str], sampling: Sampling) -> Sequence[Completion | Failure]:
+    def generate(
+        self, prompts: Sequence[str], sampling: Sampling, schemas: Sequence[str] = ()
+    ) -> Sequence[Completion | Failure]:
         """Complete rendered prompts as one batch, in input order.
 
-        A completion depends on its prompt and `sampling` alone, up to float rounding across batch shapes.
+        `schemas`: the JSON schema, as JSON, that each text must satisfy, "" where it is free; none: all are. A completion
+        depends on its prompt, its schema and `sampling` alone, up to float rounding across batch shapes.
         """
 
 

@@ -23,8 +23,8 @@ class FakeModel:
         """Tokens of each text."""
         return self._tokens.count(texts)
 
-    def generate(self, prompts: Sequence[str], sampling: Sampling) -> list[Completion]:
-        """Sentences of words picked by the prompt's hash."""
+    def generate(self, prompts: Sequence[str], sampling: Sampling, schemas: Sequence[str] = ()) -> list[Completion]:
+        """Sentences of words picked by the prompt's hash; they follow no schema."""
         completions = []
         for prompt in prompts:
             digest = _digest(f"{sampling.seed}{prompt}")

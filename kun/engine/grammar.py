@@ -31,14 +31,20 @@ class Grammars:
         self._tokens, self._size, self._ends = tokens, size, list(ends)
         self._compiled: dict[str, LLMatcher] = {}
 
-    def rows(self, schema: str, count: int) -> "Rows | None":
-        """A fresh follower of `count` rows, None for free text; ModelError when no text could satisfy the schema."""
-        if not schema:
+    def rows(self, schemas: Sequence[str]) -> "Rows | None":
+        """A fresh follower of a batch, one schema for each row, "" where it is free; None when all are.
+
+        ModelError when no text could satisfy a schema.
+        """
+        if not any(schemas):
             return None
+        matchers = [self._matcher(schema) if schema else None for schema in schemas]
+        return Rows(matchers, self._executor, self._size, self._table.vocab_size)
+
+    def _matcher(self, schema: str) -> LLMatcher:
         if schema not in self._compiled:
             self._compiled[schema] = self._compile(schema)
-        fresh = self._compiled[schema]
-        return Rows([fresh.deep_copy() for _ in range(count)], self._executor, self._size, self._table.vocab_size)
+        return self._compiled[schema].deep_copy()
 
     def _compile(self, schema: str) -> LLMatcher:
         grammar = compile_schema(schema)
@@ -75,9 +81,9 @@ class Grammars:
 
 
 class Rows:
-    """Where each row of a batch stands in the grammar."""
+    """Where each row of a batch stands in its grammar."""
 
-    def __init__(self, matchers: list[LLMatcher], executor: LLExecutor, size: int, width: int) -> None:
+    def __init__(self, matchers: list[LLMatcher | None], executor: LLExecutor, size: int, width: int) -> None:
         self._matchers, self._executor, self._size = matchers, executor, size
         self._words = -(-size // WORD), -(-width // WORD)
         self._read = [0] * len(matchers)
@@ -87,21 +93,24 @@ class Rows:
 
         `active` are the rows' places in `written`, the tokens of all rows so far; what is new there is read.
         """
-        for index in active:
-            if not self._matchers[index].consume_tokens(list(written[index][self._read[index] :])):
-                raise ModelError(f"schema: {_line(self._matchers[index])}")
-            self._read[index] = len(written[index])
-        refused = self._refused(active).to(logits.device)
+        held: list[tuple[LLMatcher, int]] = []
+        for row, index in enumerate(active):
+            if (matcher := self._matchers[index]) is not None:
+                if not matcher.consume_tokens(list(written[index][self._read[index] :])):
+                    raise ModelError(f"schema: {_line(matcher)}")
+                self._read[index] = len(written[index])
+                held.append((matcher, row))
+        refused = self._refused(held, len(active)).to(logits.device)
         unpacked = (refused[:, None] & BITS[None, :, None].to(logits.device)) != 0
         logits.masked_fill_(unpacked.flatten(0, 1)[: self._size].T, -torch.inf)
 
-    def _refused(self, active: Sequence[int]) -> torch.Tensor:
+    def _refused(self, held: list[tuple[LLMatcher, int]], rows: int) -> torch.Tensor:
         """Bits of the tokens that must not come next, [entries / 8, rows]: the vocabulary first, as the logits lie."""
         own, all_words = self._words
-        allowed = torch.zeros(len(active), all_words, dtype=torch.int32)
-        rows = [(self._matchers[index], row) for row, index in enumerate(active)]
-        self._executor.unsafe_compute_mask_ptr(rows, allowed.data_ptr(), all_words * allowed.itemsize, len(active))
-        for matcher, _ in rows:
+        allowed = torch.full((rows, all_words), -1, dtype=torch.int32)  # free rows may write all
+        if held:
+            self._executor.unsafe_compute_mask_ptr(held, allowed.data_ptr(), all_words * allowed.itemsize, rows)
+        for matcher, _ in held:
             if matcher.is_error():
                 raise ModelError(f"schema: {_line(matcher)}")
         allowed = allowed[:, :own].contiguous()

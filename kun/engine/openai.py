@@ -36,14 +36,20 @@ class OpenAIModel:
         """Tokens of each text, about."""
         return self._tokens.count(texts)
 
-    def generate(self, prompts: Sequence[str], sampling: Sampling) -> list[Completion | Failure]:
+    def generate(
+        self, prompts: Sequence[str], sampling: Sampling, schemas: Sequence[str] = ()
+    ) -> list[Completion | Failure]:
         """The reply to each prompt as the only turn of a chat."""
-        if refusal := self._refusal({**_fields(sampling), "max_tokens": 1}, lambda reply: reply):
+        forms = [_form(schema) for schema in schemas or [""] * len(prompts)]
+        if refusal := self._refusal({**_fields(sampling), **forms[0], "max_tokens": 1}, lambda reply: reply):
             raise ServerError(
                 f"{self._server.url} does not take requests of this kind: {refusal.detail}; change what it names, or leave a "
                 "field out by null in engine.server.extra"
             )
-        bodies = [self._body(prompt, _fields(sampling) | _seed(prompt, sampling)) for prompt in prompts]
+        bodies = [
+            self._body(prompt, _fields(sampling) | form | _seed(prompt, sampling))
+            for prompt, form in zip(prompts, forms, strict=True)
+        ]
         return self._connection.ask_all(bodies, lambda reply: completion(reply, self._count_one))
 
     def choices(self, prompts: Sequence[str], choices: Sequence[str]) -> list[list[float] | Failure]:
@@ -86,8 +92,11 @@ class OpenAIModel:
         return Gauge("server", pads=False, tokens_in=usage.tokens_in, tokens_out=usage.tokens_out, cost=usage.cost)
 
     def _refusal(self, fields: dict[str, Any], read: Callable[[Reply], object]) -> Failure | None:
-        """Why the server does not take requests with these fields; asked once, before the first row."""
-        kind = json.dumps(fields, sort_keys=True)
+        """Why the server does not take requests with these fields; asked once, before the first row.
+
+        One schema stands for all: a row whose own is refused fails by itself.
+        """
+        kind = json.dumps(fields | {"response_format": "response_format" in fields}, sort_keys=True)
         if kind in self._tried:
             return None
         refusal = self._connection.probe(self._body("你好", fields), read)
@@ -110,10 +119,15 @@ def _fields(sampling: Sampling) -> dict[str, Any]:
         fields["top_p"] = sampling.top_p
     if sampling.repetition_penalty != 1.0:
         fields["repetition_penalty"] = sampling.repetition_penalty
-    if sampling.schema:
-        schema = {"name": "record", "strict": True, "schema": json.loads(sampling.schema)}
-        fields["response_format"] = {"type": "json_schema", "json_schema": schema}
     return fields
+
+
+def _form(schema: str) -> dict[str, Any]:
+    """The field that holds a reply to a JSON schema; nothing for free text."""
+    if not schema:
+        return {}
+    named = {"name": "record", "strict": True, "schema": json.loads(schema)}
+    return {"response_format": {"type": "json_schema", "json_schema": named}}
 
 
 def _with_log_probabilities(wanted: Sequence[bytes]) -> dict[str, Any]:

@@ -34,8 +34,10 @@ def adapter_of(writer: str) -> str | None:
     return None if name.suffix else name.name
 
 
-def ask(stage: ModelStage, rows: pl.DataFrame, sampling: Sampling, parse: Parse, attempts: int) -> Told | None:
-    """Reply to each row's `prompt`; None on helper ranks and in a pilot.
+def ask(
+    stage: ModelStage, rows: pl.DataFrame, sampling: Sampling, parse: Parse, attempts: int, schema: str = ""
+) -> Told | None:
+    """Reply to each row's `prompt`, held to `schema` when there is one; None on helper ranks and in a pilot.
 
     A helper rank does not know which rows are asked again, so it stands by with all of them, as often as the main rank asks.
     """
@@ -46,7 +48,8 @@ def ask(stage: ModelStage, rows: pl.DataFrame, sampling: Sampling, parse: Parse,
     results = None
     for attempt in range(attempts):
         seed = seed_of(sampling.seed, "attempt", attempt)
-        results = stage.generate([named[place]["prompt"] for place in waiting], replace(sampling, seed=seed))
+        prompts = [named[place]["prompt"] for place in waiting]
+        results = stage.generate(prompts, replace(sampling, seed=seed), [schema] * len(prompts) if schema else ())
         if results is None:
             continue
         failures = stage.failures.to_dicts()

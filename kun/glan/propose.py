@@ -82,13 +82,12 @@ def _asked(stage: ModelStage, asked: Sequence[Node], nodes: Sequence[Node], para
         params.temperature,
         params.top_p,
         seed=seed_of(params.seed, "propose"),
-        schema=disciplines_schema(most),
     )
 
     def parse(_: dict[str, Any], text: str, finish: str) -> Any:
         return read_disciplines(text, finish, most)
 
-    return ask(stage, rows, sampling, parse, params.attempts)
+    return ask(stage, rows, sampling, parse, params.attempts, disciplines_schema(most))
 
 
 def _append(path: Path, found: Sequence[Node]) -> None:

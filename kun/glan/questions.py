@@ -131,13 +131,12 @@ def _asked(stage: ModelStage, rows: pl.DataFrame, params: Glan) -> Told | None:
         params.top_p,
         params.repetition_penalty,
         params.seed,
-        schema=question_schema(params.lang),
     )
 
     def parse(_: dict[str, Any], text: str, finish: str) -> Any:
         return read_question(text, finish, params.min_question, params.lang)
 
-    return ask(stage, rows, sampling, parse, params.attempts)
+    return ask(stage, rows, sampling, parse, params.attempts, question_schema(params.lang))
 
 
 def _once(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

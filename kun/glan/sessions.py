@@ -56,13 +56,14 @@ def _asked(stage: ModelStage, rows: pl.DataFrame, params: Glan) -> Told | None:
         params.record_temperature,
         params.top_p,
         seed=params.seed,
-        schema=sessions_schema(params.sessions, params.concepts, params.lang),
     )
 
     def parse(_: dict[str, Any], text: str, finish: str) -> Items | Refusal:
         return read_sessions(text, finish, params.sessions, params.concepts, params.lang)
 
-    return ask(stage, rows, sampling, parse, params.attempts)
+    return ask(
+        stage, rows, sampling, parse, params.attempts, sessions_schema(params.sessions, params.concepts, params.lang)
+    )
 
 
 def _sessions(told: Told) -> pl.DataFrame:

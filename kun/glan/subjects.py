@@ -72,13 +72,12 @@ def _asked(stage: ModelStage, rows: pl.DataFrame, params: Glan) -> Told | None:
         params.record_temperature,
         params.top_p,
         seed=params.seed,
-        schema=subjects_schema(params.list_subjects, params.lang),
     )
 
     def parse(_: dict[str, Any], text: str, finish: str) -> Items | Refusal:
         return read_subjects(text, finish, params.list_subjects, params.lang)
 
-    return ask(stage, rows, sampling, parse, params.attempts)
+    return ask(stage, rows, sampling, parse, params.attempts, subjects_schema(params.list_subjects, params.lang))
 
 
 def _mentions(told: Told) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """Asking the oracle: prompts that fit, replies that are read, and another try for those that are refused."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from kun.engine.base import Sampling
@@ -12,7 +12,7 @@ from kun.project import Project
 from kun.prompts import render
 from kun.reflection.faults import Pair, without_faults
 from kun.reflection.reply import Better, parse_reply, reply_schema
-from kun.work.stage import ModelStage, sampling_settings
+from kun.work.stage import ModelStage
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Oracle:
     @property
     def described(self) -> dict[str, Any]:
         """For the counts of a stage: the model's name and how the first reply is drawn."""
-        return {"oracle": self._stage.model_name, "sampling": sampling_settings(self._sampling(0))}
+        return {"oracle": self._stage.model_name, "sampling": asdict(self._sampling(0))}
 
     def _limit_lost(self, told: Sequence[Told]) -> None:
         """TooManyFailed when more pairs are without any reply than `engine.max_failed_share`."""
@@ -88,7 +88,8 @@ class Oracle:
 
     def _replies(self, prompts: list[str], pairs: list[Pair], attempt: int) -> list[Told] | None:
         """Of one attempt; a row without any reply has the engine's reason."""
-        results = self._stage.generate(prompts, self._sampling(attempt))
+        schemas = [self._schema()] * len(prompts) if self._by_schema else ()
+        results = self._stage.generate(prompts, self._sampling(attempt), schemas)
         if results is None:
             return None
         rows = list(zip(results.iter_rows(), self._stage.failures.iter_rows(), strict=True))
@@ -116,7 +117,6 @@ class Oracle:
             params.top_p,
             params.repetition_penalty,
             params.seed + attempt,
-            self._schema() if self._by_schema else "",
         )
 
     def _schema(self) -> str:

@@ -50,18 +50,25 @@ class ModelStage:
         self._encoder: Embedder | None = None
         self._work = Work()
 
-    def generate(self, prompts: Sequence[str], sampling: Sampling) -> pl.DataFrame | None:
-        """Rows (text, finish, n_new) for rendered prompts, in order; null where a row failed; None on helper ranks."""
+    def generate(self, prompts: Sequence[str], sampling: Sampling, schemas: Sequence[str] = ()) -> pl.DataFrame | None:
+        """Rows (text, finish, n_new) for rendered prompts, in order; null where a row failed; None on helper ranks.
+
+        `schemas`: one for each prompt, when texts are held to any. ModelError where no text could satisfy one.
+        """
 
         def compute(batch: Sequence[Any]) -> list[Row]:
-            return _rows(self.model().generate(batch, sampling), vars)
+            if not schemas:
+                return _rows(self.model().generate(batch, sampling), vars)
+            asked, held = zip(*batch, strict=True)
+            return _rows(self.model().generate(asked, sampling, held), vars)
 
-        if sampling.schema:
-            check_schema(sampling.schema)
+        for schema in set(schemas) - {""}:
+            check_schema(schema)
         tokens = self.tokens.count(prompts)
         costs = [n + sampling.max_new_tokens for n in tokens]
-        settings = {"call": "generate", "sampling": sampling_settings(sampling)}
-        return self._run(settings, COMPLETION, compute, prompts, costs, tokens)
+        payloads = [list(pair) for pair in zip(prompts, schemas, strict=True)] if schemas else prompts
+        settings = {"call": "generate", "sampling": asdict(sampling)}
+        return self._run(settings, COMPLETION, compute, payloads, costs, tokens)
 
     def choices(self, prompts: Sequence[str], choices: Sequence[str]) -> pl.DataFrame | None:
         """Rows (log_probabilities: one per choice)."""
@@ -147,14 +154,6 @@ class ModelStage:
         """Write reports/work/<name>.json anew, with this call and the stage's earlier ones."""
         self._work += work
         write_json(self._project.work(self.name), self._work.metrics(self.name))
-
-
-def sampling_settings(sampling: Sampling) -> dict[str, Any]:
-    """What of `sampling` belongs to a key; free text has the keys that it had before there were schemas."""
-    values = asdict(sampling)
-    if not sampling.schema:
-        del values["schema"]
-    return values
 
 
 def failure_frame(failures: Sequence[Failure | None]) -> pl.DataFrame:

@@ -20,8 +20,10 @@ GREEDY, WARM = {}, {"temperature": 1.5, "top_p": 0.98, "seed": 5}
 ENOUGH = 400  # tokens; a token of the tiny model is one character
 
 
-def asked(schema: dict[str, Any], tokens: int = ENOUGH, **how: Any) -> Sampling:
-    return Sampling(tokens, **how, schema=text_of(schema))
+def records(
+    model: HFModel, prompts: Sequence[str], schema: dict[str, Any], tokens: int = ENOUGH, **how: Any
+) -> list[Completion]:
+    return model.generate(prompts, Sampling(tokens, **how), [text_of(schema)] * len(prompts))
 
 
 def assert_valid(done: Sequence[Completion], schema: dict[str, Any]) -> None:
@@ -35,7 +37,7 @@ def assert_valid(done: Sequence[Completion], schema: dict[str, Any]) -> None:
 )
 def test_every_record_is_valid(model: HFModel, name: str, how: dict[str, Any]) -> None:
     """`model` stands for a weak one: one is hardly taught, the other has random weights."""
-    assert_valid(model.generate([model.chat(prompt) for prompt in PROMPTS], asked(SCHEMAS[name], **how)), SCHEMAS[name])
+    assert_valid(records(model, [model.chat(prompt) for prompt in PROMPTS], SCHEMAS[name], **how), SCHEMAS[name])
 
 
 def test_without_a_schema_hardly_any_text_is_one(model: HFModel) -> None:
@@ -88,32 +90,47 @@ def schemas() -> st.SearchStrategy[dict[str, Any]]:
 @given(schema=schemas(), seed=st.integers(0, 99), warm=st.booleans())
 def test_any_small_schema_is_kept_to(gemma: HFModel, schema: dict[str, Any], seed: int, warm: bool) -> None:
     """Nested arrays may outgrow the limit; whatever ends by itself is a record."""
-    done = gemma.generate(["写", "请介绍水稻"], asked(schema, 100, temperature=2.0 if warm else 0.0, seed=seed))
+    done = records(gemma, ["写", "请介绍水稻"], schema, 100, temperature=2.0 if warm else 0.0, seed=seed)
     assert_valid([completion for completion in done if completion.finish == "stop"], schema)
     assert all(completion.n_new == 100 for completion in done if completion.finish != "stop")
 
 
 @pytest.mark.parametrize("how", [GREEDY, WARM], ids=["greedy", "sampled"])
 def test_a_record_depends_on_its_own_prompt_alone(model: HFModel, how: dict[str, Any]) -> None:
-    sampling = asked(SCHEMAS["courses"], **how)
+    def written(asked: Sequence[str]) -> list[Completion]:
+        return records(model, asked, SCHEMAS["courses"], **how)
+
     prompts = [model.chat(prompt) for prompt in PROMPTS]
-    together = model.generate(prompts, sampling)
+    together = written(prompts)
     assert len({done.n_new for done in together}) > 1 or how is GREEDY, "rows must leave the batch at different steps"
-    assert [model.generate([prompt], sampling)[0] for prompt in prompts] == together
-    assert model.generate(prompts[::-1], sampling)[::-1] == together
-    assert model.generate([prompts[0], *prompts], sampling)[1:] == together
+    assert [written([prompt])[0] for prompt in prompts] == together
+    assert written(prompts[::-1])[::-1] == together
+    assert written([prompts[0], *prompts])[1:] == together
+
+
+def test_rows_of_one_batch_have_schemas_of_their_own_or_none(model: HFModel) -> None:
+    prompts = [model.chat(prompt) for prompt in PROMPTS]
+    schemas = [text_of(SCHEMAS["enum"]), "", text_of(SCHEMAS["courses"]), ""]
+    together = model.generate(prompts, Sampling(ENOUGH, **WARM), schemas)  # type: ignore[arg-type]
+    alone = [
+        model.generate([prompt], Sampling(ENOUGH, **WARM), [schema])[0]  # type: ignore[arg-type]
+        for prompt, schema in zip(prompts, schemas, strict=True)
+    ]
+    assert together == alone
+    for done, schema in zip(together, schemas, strict=True):
+        assert not schema or isinstance(parse_record(done.text, schema), dict), done
 
 
 def test_a_record_that_ends_at_the_limit_is_whole_and_one_token_less_is_cut(llama: HFModel) -> None:
     prompt, schema = llama.chat(PROMPTS[0]), SCHEMAS["enum"]
-    (free,) = llama.generate([prompt], asked(schema))
-    assert llama.generate([prompt], asked(schema, free.n_new)) == [free]
-    (cut,) = llama.generate([prompt], asked(schema, free.n_new - 1))
+    (free,) = records(llama, [prompt], schema)
+    assert records(llama, [prompt], schema, free.n_new) == [free]
+    (cut,) = records(llama, [prompt], schema, free.n_new - 1)
     assert (cut.finish, cut.text) == ("length", free.text[:-1])
 
 
 def test_nothing_but_an_end_follows_a_whole_record(llama: HFModel) -> None:
-    rows = llama._grammars.rows(text_of(SCHEMAS["enum"]), 2)
+    rows = llama._grammars.rows([text_of(SCHEMAS["enum"])] * 2)
     whole = llama.tokens.encode(['{"难度":"易"}'])[0]
     logits = torch.zeros(2, len(llama._head))
     assert rows is not None
@@ -123,7 +140,7 @@ def test_nothing_but_an_end_follows_a_whole_record(llama: HFModel) -> None:
 
 
 def test_chinese_stands_as_it_is_and_white_space_nowhere(gemma: HFModel) -> None:
-    for done in gemma.generate([gemma.chat(prompt) for prompt in PROMPTS], asked(SCHEMAS["courses"], **WARM)):
+    for done in records(gemma, [gemma.chat(prompt) for prompt in PROMPTS], SCHEMAS["courses"], **WARM):
         assert "\\u" not in done.text
         assert done.text == json.dumps(json.loads(done.text), ensure_ascii=False, separators=(",", ":"))
 
@@ -131,15 +148,15 @@ def test_chinese_stands_as_it_is_and_white_space_nowhere(gemma: HFModel) -> None
 def test_a_schema_is_compiled_once(llama: HFModel) -> None:
     grammars = Grammars(llama.tokens, len(llama._head), llama._ends.tolist())
     for _ in range(2):
-        grammars.rows(text_of(SCHEMAS["enum"]), 3)
+        grammars.rows([text_of(SCHEMAS["enum"])] * 3)
     assert len(grammars._compiled) == 1
-    assert grammars.rows("", 3) is None
+    assert grammars.rows(["", ""]) is None
 
 
 def test_a_layer_wider_than_the_tokenizer_has_no_say(llama: HFModel) -> None:
     """Models pad their output layer; what no token stands for must not be chosen."""
     size = len(llama._head) + 45
-    rows = Grammars(llama.tokens, size, llama._ends.tolist()).rows(text_of(SCHEMAS["courses"]), 1)
+    rows = Grammars(llama.tokens, size, llama._ends.tolist()).rows([text_of(SCHEMAS["courses"])])
     logits = torch.zeros(1, size)
     assert rows is not None
     rows.mask(logits, [0], [llama.tokens.encode(['{"学科":"水'])[0]])
@@ -151,16 +168,16 @@ def test_what_the_tokenizer_cannot_write_is_one_line(llama: HFModel) -> None:
     """Before the first token: the names and values of the schema are known."""
     for schema in (closed({"龘": {"type": "null"}}), closed({"难度": {"enum": ["易", "龘"]}})):
         with pytest.raises(ModelError, match=r"the model's tokenizer cannot write '\"?龘"):
-            llama.generate(["写"], asked(schema))
+            records(llama, ["写"], schema)
 
 
 def test_a_pattern_that_the_tokenizer_cannot_write_is_one_line(llama: HFModel) -> None:
     with pytest.raises(ModelError, match="cannot write what must come next"):
-        llama.generate(["写"], asked(closed({"字": {"type": "string", "pattern": "^[龘靐]$", "maxLength": 1}})))
+        records(llama, ["写"], closed({"字": {"type": "string", "pattern": "^[龘靐]$", "maxLength": 1}}))
 
 
 def test_a_token_that_does_not_follow_is_an_error(llama: HFModel) -> None:
-    rows = llama._grammars.rows(text_of(SCHEMAS["enum"]), 1)
+    rows = llama._grammars.rows([text_of(SCHEMAS["enum"])])
     assert rows is not None
     with pytest.raises(ModelError, match=r"^schema: ") as caught:
         rows.mask(torch.zeros(1, len(llama._head)), [0], [llama.tokens.encode(["水"])[0]])

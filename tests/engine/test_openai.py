@@ -158,7 +158,7 @@ def test_penalty_schema_and_further_fields_are_sent(tmp_path: Path) -> None:
     with scripted(politely) as server:
         extra = {"chat_template_kwargs": {"enable_thinking": False}, "max_tokens": None, "max_completion_tokens": 9}
         model = model_at(server.url, tmp_path, extra=extra)
-        model.generate(ROWS[:1], Sampling(16, repetition_penalty=1.2, schema=schema))
+        model.generate(ROWS[:1], Sampling(16, repetition_penalty=1.2), [schema])
     body = server.bodies[-1]
     assert body["repetition_penalty"] == 1.2
     assert body["response_format"] == {

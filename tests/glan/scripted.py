@@ -53,20 +53,23 @@ class Scripted:
         """`garbage`: percent of the replies that cannot be used."""
         self._garbage = garbage
         self.calls: list[tuple[str, Sampling]] = []
+        self.schemas: set[str] = set()
 
-    def generate(self, prompts: Sequence[str], sampling: Sampling) -> list[Completion]:
+    def generate(self, prompts: Sequence[str], sampling: Sampling, schemas: Sequence[str] = ()) -> list[Completion]:
+        held = list(schemas) or [""] * len(prompts)
         self.calls += [(prompt, sampling) for prompt in prompts]
-        return [self._reply(prompt, sampling) for prompt in prompts]
+        self.schemas |= set(held)
+        return [self._reply(prompt, sampling, schema) for prompt, schema in zip(prompts, held, strict=True)]
 
     def gauge(self) -> Gauge:
         return Gauge("none")
 
-    def _reply(self, prompt: str, sampling: Sampling) -> Completion:
+    def _reply(self, prompt: str, sampling: Sampling, schema: str) -> Completion:
         number = int(hashlib.sha256(f"{sampling.seed}{prompt}".encode()).hexdigest(), 16)
         if number % 100 < self._garbage:
             text, finish = GARBAGE[number // 100 % len(GARBAGE)]
         else:
-            text, finish = written(sampling.schema, number), "stop"
+            text, finish = written(schema, number), "stop"
         return Completion(text, finish, len(text))
 
 

@@ -84,7 +84,7 @@ def test_each_discipline_is_asked_as_often_as_queries_say(project: Project, scri
     for name in ("光学", "热学", "制陶"):
         asked = [sampling.seed for prompt, sampling in model.calls if name in prompt]
         assert len(asked) == len(set(asked)) == 10
-    assert all(not sampling.schema for _, sampling in model.calls), "the first turn is free text"
+    assert model.schemas == {""}, "the first turn is free text"
 
 
 def test_equal_subjects_of_different_disciplines_stay_apart(project: Project, scripted: Install) -> None:

@@ -25,7 +25,9 @@ class Oracle(FakeModel):
         super().__init__(tokens)
         self._reply, self._asked = reply, asked
 
-    def generate(self, prompts: Sequence[str], sampling: Sampling) -> list[Completion | Failure]:  # type: ignore[override]
+    def generate(  # type: ignore[override]
+        self, prompts: Sequence[str], sampling: Sampling, schemas: Sequence[str] = ()
+    ) -> list[Completion | Failure]:
         self._asked.update(prompts)
         replies = [self._reply(prompt, sampling.seed) for prompt in prompts]
         return [one if isinstance(one, Failure) else Completion(one, "stop", len(one)) for one in replies]
