@@ -3,7 +3,8 @@
 `python bench/ifd.py cherry|shuffled|mixed|throughput|precision FILE [--rows 1000]`, in the project's folder after `kun base`.
 FILE holds .jsonl records with instruction, input and output.
 
-cherry      AUC of the scores, and of the answer's length, for the flags `cherry` and `in_cherry_range` of the records
+cherry      AUC of the scores, and of the answer's length, for the flag `cherry` of the records; of those with a flag
+            `in_cherry_range` only where that is true, for elsewhere the other says nothing
 shuffled    mean IFD and share above 1 of true pairs and of pairs with another's instruction
 mixed       true and swapped answers half and half: what share of the better half is true, by each score
 throughput  tokens a second in batches and row by row, and whether the scores agree
@@ -46,9 +47,11 @@ class Run:
     """Scored, in all passes."""
 
 
-def read(path: Path, rows: int) -> pl.DataFrame:
+def read(path: Path, rows: int, claim: str) -> pl.DataFrame:
     """A seeded sample of the records with an answer, `id` being the line."""
     pairs = pl.read_ndjson(path).with_row_index("line").filter(pl.col("output").str.strip_chars() != "")
+    if claim == "cherry" and "in_cherry_range" in pairs.columns:
+        pairs = pairs.filter("in_cherry_range")
     pairs = pairs.sample(min(rows, pairs.height), seed=SEED, shuffle=True)
     given = pl.col("input").fill_null("") if "input" in pairs.columns else pl.lit("")
     return pairs.with_columns(id=pl.format("{}", "line"), input=given)
@@ -96,12 +99,11 @@ def within_deciles(table: pl.DataFrame, flag: str, score: str) -> float:
 
 
 def cherry(pairs: pl.DataFrame, asked: argparse.Namespace) -> None:
-    """A table for each flag."""
+    """Who is in the published set has the higher score with this probability."""
     table = scored(pairs, asked).table
-    for flag in ("cherry", "in_cherry_range"):
-        print(f"\n{flag}: {table[flag].sum()} of {table.height}\n{'':<14}{'AUC':>8}{'within length tenths':>24}")
-        for score in ("ifd_loss", "ifd_ppl", "n_answer"):
-            print(f"{score:<14}{auc(table, flag, score):>8.3f}{within_deciles(table, flag, score):>24.3f}")
+    print(f"cherry: {table['cherry'].sum()} of {table.height}\n{'':<14}{'AUC':>8}{'within length tenths':>24}")
+    for score in ("ifd_loss", "ifd_ppl", "n_answer"):
+        print(f"{score:<14}{auc(table, 'cherry', score):>8.3f}{within_deciles(table, 'cherry', score):>24.3f}")
 
 
 def shuffled(pairs: pl.DataFrame, asked: argparse.Namespace) -> None:
@@ -223,7 +225,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32", help="as engine.dtype")
     parser.add_argument("--max-rows", type=int, default=48)
     asked = parser.parse_args()
-    CLAIMS[asked.claim](read(asked.file, asked.rows), asked)
+    CLAIMS[asked.claim](read(asked.file, asked.rows, asked.claim), asked)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 _PARENT = os.getppid()
+"""The launcher, or who took over this process if the launcher was killed before it came here."""
 
 
 def rank() -> int:
@@ -22,7 +24,20 @@ def world_size() -> int:
 
 def launcher_is_gone() -> bool:
     """Whether the launcher that started this process was killed: it cannot end the others any more when one of them dies."""
-    return world_size() > 1 and os.getppid() != _PARENT
+    return world_size() > 1 and (os.getppid() != _PARENT or _adopted())
+
+
+@cache
+def _adopted() -> bool:
+    """Whether the parent was no launcher from the first: torch's agent starts processes with its own interpreter."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return False  # srun or mpirun
+    import psutil
+
+    try:
+        return psutil.Process(_PARENT).exe() != psutil.Process().exe()
+    except psutil.Error:  # it has ended, or belongs to root
+        return True
 
 
 def wants_sharding() -> bool:

@@ -155,6 +155,29 @@ def test_a_process_that_waits_for_the_others_ends_with_the_launcher(tmp_path: Pa
     assert line in (tmp_path / "stderr.txt").read_text(encoding="utf-8")
 
 
+def test_a_process_whose_launcher_died_before_it_woke_up_ends_as_well(tmp_path: Path) -> None:
+    """Whoever adopted it is no launcher, and never goes away."""
+    (tmp_path / "wait.py").write_text(
+        "import time\ntime.sleep(1)\nfrom kun import processes\nprocesses.wait_for_all()\n", encoding="utf-8"
+    )
+    start = "from subprocess import *\nimport sys\nprint(Popen([sys.executable, 'wait.py'], stdout=DEVNULL).pid)"
+    launched = {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "9"}
+    with (tmp_path / "stderr.txt").open("w") as told:
+        launcher = subprocess.run(
+            [sys.executable, "-c", start],
+            cwd=tmp_path,
+            env={**os.environ, **ENVIRONMENT, **launched, "TORCHELASTIC_RUN_ID": "none"},
+            stdout=subprocess.PIPE,
+            stderr=told,
+            text=True,
+            check=True,
+        )
+    rank = psutil.Process(int(launcher.stdout))
+    psutil.wait_procs([rank], timeout=60)
+    assert not rank.is_running() or rank.status() == psutil.STATUS_ZOMBIE
+    assert "kun: the launcher was killed" in (tmp_path / "stderr.txt").read_text(encoding="utf-8")
+
+
 def label_and_kill(project: Project, victim: str, batches: int) -> tuple[int, str]:
     """Exit code and stderr of `kun label` in two processes, of which one is killed behind so many batches."""
     log = project.root / "stderr.txt"

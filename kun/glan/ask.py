@@ -29,7 +29,7 @@ class Told:
 
 
 def adapter_of(writer: str) -> str | None:
-    """The adapter of `glan.teacher` or `glan.answerer`; None for the base model."""
+    """The adapter of `glan.teacher`, `questioner` or `answerer`; None for the base model."""
     name = PurePosixPath(writer)
     return None if name.suffix else name.name
 

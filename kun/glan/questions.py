@@ -5,8 +5,10 @@ from typing import Any
 
 import polars as pl
 
+from kun.backtranslate.measures import longest_common
 from kun.corpus.letters import comparable
 from kun.engine.base import Sampling
+from kun.engine.records import Refusal
 from kun.glan.ask import Told, adapter_of, ask
 from kun.glan.names import record_id
 from kun.glan.records import question_schema, read_question
@@ -22,6 +24,8 @@ from kun.work.pilot import Pilot
 from kun.work.stage import ModelStage, within_context
 
 STAGE = "glan/questions"
+ECHO = {"zh": 8, "en": 24}
+"""Characters in a row that a question may not share with the words of its request. A choice."""
 SAMPLE: Schema = {name: kind for name, kind in GLAN_QUESTION.items() if name != "question"} | {
     "name": pl.String,  # of the subject
     "level_raw": pl.String,
@@ -41,7 +45,7 @@ def questions(project: Project, params: Glan, engine: Engine, pilot: Pilot | Non
     """
     samples = _samples(_subjects(project), params)
     chosen, beyond = _in_turn(samples, params.discipline_questions)
-    stage = ModelStage(project, STAGE, engine, adapter_of(params.teacher), pilot)
+    stage = ModelStage(project, STAGE, engine, adapter_of(params.questioner), pilot)
     prompts = [stage.tokens.chat(question_prompt(row, params.lang)) for row in chosen.iter_rows(named=True)]
     fitting, too_long = within_context(chosen, prompts, stage.tokens, engine.context - params.record_tokens)
     told = _asked(stage, fitting, params)
@@ -70,6 +74,16 @@ def question_prompt(row: Mapping[str, Any], lang: str) -> str:
         sessions=sign.join(row["session_names"]),
         concepts=sign.join(row["concepts"]),
     )
+
+
+def own_words(question: str | Refusal, lang: str) -> str | Refusal:
+    """The question, unless the words of the request stand in it, which a small model hands back."""
+    if isinstance(question, Refusal):
+        return question
+    blanks = dict.fromkeys(("subject", "level", "syllabus", "sessions", "concepts"), "\n")
+    requests = [render(f"glan_question_{strategy}", lang, **blanks) for strategy in ("single", "double")]
+    told = max(longest_common(question, request) for request in requests)
+    return Refusal("prompt_echo", question) if told >= ECHO[lang] else question
 
 
 def _subjects(project: Project) -> list[dict[str, Any]]:
@@ -127,14 +141,14 @@ def _in_turn(samples: pl.DataFrame, limit: int) -> tuple[pl.DataFrame, pl.DataFr
 def _asked(stage: ModelStage, rows: pl.DataFrame, params: Glan) -> Told | None:
     sampling = Sampling(
         params.record_tokens,
-        params.temperature,
+        params.record_temperature,
         params.top_p,
         params.repetition_penalty,
         params.seed,
     )
 
     def parse(_: dict[str, Any], text: str, finish: str) -> Any:
-        return read_question(text, finish, params.min_question, params.lang)
+        return own_words(read_question(text, finish, params.min_question, params.lang), params.lang)
 
     return ask(stage, rows, sampling, parse, params.attempts, question_schema(params.lang))
 

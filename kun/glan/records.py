@@ -12,12 +12,16 @@ from kun.engine.records import Refusal, parse_record
 from kun.glan.names import same_name
 from kun.glan.texts import ENDS, MOST_REPEATS, standing_alone
 
-NAME, LEVEL, TOPIC, QUESTION = 24, 8, 20, 240  # characters; English needs three times as many for the same
+NAME, LEVEL, TOPIC, QUESTION = 24, 8, 20, 160  # characters; English needs three times as many for the same
 TOPICS = 4  # of a subject
 _ENGLISH = 3
 LEFTOVERS = set('{}"\\')
 """Signs of JSON, which no name has."""
 _LETTER = re.compile(r"[^\W\d_]")
+_BEGIN = {"zh": "[A-Z]{0,3}[\u4e00-\u9fff]", "en": "[A-Za-z\u00c0-\u024f\u0370-\u03ff]"}
+"""How a name must begin while it is decoded: 光学 and C语言, optics. A small model would count instead, 1, 1.1, 1.1.1, or answer
+a Chinese question with "session"."""
+_COUNTED = re.compile(r"^(?:[(（]?\d{1,2}[)）.．、:：](?!\d)|[①-⑳•*-])\s*")
 _NUMBER = re.compile(r"\d{1,4}")
 
 
@@ -31,24 +35,24 @@ class Items:
 
 def subjects_schema(most: int, lang: str) -> str:
     """Up to `most` subjects with level and topics."""
-    return _listed("subjects", _subject(lang), 1, most)
+    return _listed("subjects", _subject(lang, held=True), 1, most)
 
 
 def sessions_schema(most: int, concepts: int, lang: str) -> str:
     """Two sessions or more, with their key concepts."""
-    return _listed("sessions", _session(concepts, lang), 2, most)
+    return _listed("sessions", _session(concepts, lang, held=True), 2, most)
 
 
 def disciplines_schema(most: int) -> str:
     """Up to `most` disciplines with names in both languages."""
-    return _listed("disciplines", _discipline(), 1, most)
+    return _listed("disciplines", _discipline(held=True), 1, most)
 
 
 def question_schema(lang: str) -> str:
     """One question, which ends like a sentence: a small model would stop where it likes."""
     longest = _wide(QUESTION, lang)
-    ended = rf"^[\s\S]{{1,{longest - 1}}}[{ENDS}]$"
-    return _dumped(_object(question={"type": "string", "pattern": ended, "maxLength": longest}))
+    whole = rf"^{_BEGIN[lang]}[\s\S]{{1,{longest - 2}}}[{ENDS}]$"
+    return _dumped(_object(question={"type": "string", "pattern": whole, "maxLength": longest}))
 
 
 def read_subjects(text: str, finish: str, most: int, lang: str) -> Items | Refusal:
@@ -84,7 +88,7 @@ def read_disciplines(text: str, finish: str, most: int) -> Items | Refusal:
 
 def read_question(text: str, finish: str, shortest: int, lang: str) -> str | Refusal:
     """The question in the record."""
-    record = parse_record(text, question_schema(lang), finish)
+    record = parse_record(text, _dumped(_object(question=_text(_wide(QUESTION, lang)))), finish)
     return record if isinstance(record, Refusal) else standing_alone(record["question"], shortest, lang)
 
 
@@ -95,7 +99,10 @@ def level_number(level: str) -> int | None:
 
 
 def _items(text: str, finish: str, name: str, item: Mapping[str, Any], most: int) -> Items | Refusal:
-    """A server may ignore the schema: the list is read item by item, and one that is wrong does not spoil the others."""
+    """A server may ignore the schema: the list is read item by item, and one that is wrong does not spoil the others.
+
+    How a name begins does not matter then: `_clean` takes numbers away.
+    """
     record = parse_record(text, _dumped(_object(**{name: {"type": "array"}})), finish)
     if isinstance(record, Refusal):
         return record
@@ -133,21 +140,28 @@ def _once(texts: list[str]) -> list[str]:
 
 
 def _clean(text: str) -> str:
-    return " ".join(normalise(text).split())
+    """White space collapsed, without its number in a list."""
+    return _COUNTED.sub("", " ".join(normalise(text).split()))
 
 
-def _subject(lang: str) -> dict[str, Any]:
-    topics = {"type": "array", "items": _text(_wide(TOPIC, lang)), "minItems": 1, "maxItems": TOPICS}
-    return _object(name=_text(_wide(NAME, lang)), level=_text(_wide(LEVEL, lang)), topics=topics)
+def _subject(lang: str, held: bool = False) -> dict[str, Any]:
+    topics = {"type": "array", "items": _name(TOPIC, lang, held), "minItems": 1, "maxItems": TOPICS}
+    return _object(name=_name(NAME, lang, held), level=_text(_wide(LEVEL, lang)), topics=topics)
 
 
-def _session(concepts: int, lang: str) -> dict[str, Any]:
-    listed = {"type": "array", "items": _text(_wide(NAME, lang)), "minItems": 1, "maxItems": concepts}
-    return _object(name=_text(_wide(NAME, lang)), concepts=listed)
+def _session(concepts: int, lang: str, held: bool = False) -> dict[str, Any]:
+    name = _name(NAME, lang, held)
+    return _object(name=name, concepts={"type": "array", "items": name, "minItems": 1, "maxItems": concepts})
 
 
-def _discipline() -> dict[str, Any]:
-    return _object(zh=_text(NAME), en=_text(_wide(NAME, "en")))
+def _discipline(held: bool = False) -> dict[str, Any]:
+    return _object(zh=_name(NAME, "zh", held), en=_name(NAME, "en", held))
+
+
+def _name(longest: int, lang: str, held: bool) -> dict[str, Any]:
+    """A short text; `held`: that begins as a name must."""
+    longest = _wide(longest, lang)
+    return _text(longest) | ({"pattern": f"^{_BEGIN[lang]}.{{0,{longest - 1}}}$"} if held else {})
 
 
 def _wide(limit: int, lang: str) -> int:

@@ -20,7 +20,10 @@ class Glan:
     lang: Language
     """Of the prompts, and so of the pairs."""
     teacher: Writer
-    """Writes everything but the answers. A server knows the three as base, label and chat (engine.server.models)."""
+    """Writes lists and syllabi, and puts them into records. A server knows the three as base, label and chat
+    (engine.server.models)."""
+    questioner: Writer
+    """Sets the questions: the teacher in the paper. Of the small models the label model does it best, whose trade it is."""
     answerer: Writer
     """Writes the answers; the paper takes a faster model than the teacher."""
     queries: Positive
@@ -45,7 +48,7 @@ class Glan:
     """Of the teacher, with `top_p`."""
     top_p: Share
     record_temperature: Temperature
-    """Of the teacher when it puts a list or a syllabus into records: nothing new is wanted there. The paper: as `temperature`."""
+    """When a list or a syllabus is put into records, and of questions. The paper: as `temperature`."""
     answer_temperature: Temperature
     """Of the answerer, with `answer_top_p`: lower, for fewer mistakes."""
     answer_top_p: Share

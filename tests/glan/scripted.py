@@ -93,7 +93,7 @@ def _json(**fields: object) -> str:
 
 def params(**values: object) -> Glan:
     """Small, with the base model, so that no adapter is needed."""
-    small = {"teacher": "models/base.json", "answerer": "models/base.json", "disciplines": [], "queries": 3}
+    small = dict.fromkeys(("teacher", "questioner", "answerer"), "models/base.json") | {"disciplines": [], "queries": 3}
     small |= {"subjects": 3, "questions": 4, "thin": 2}
     return changed(PARAMS.glan, **(small | values))
 

@@ -12,6 +12,7 @@ from tests.glan.scripted import DATASETS, MODEL_STAGES, STAGES, TAXONOMY, write_
 
 TINY = {
     "teacher": "models/base.json",  # nothing is trained
+    "questioner": "models/base.json",
     "answerer": "models/base.json",
     "disciplines": ["optics", "pottery"],
     "queries": 2,

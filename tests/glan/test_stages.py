@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 
 from kun.corpus.evals import EvalGrams
+from kun.engine.records import Refusal
 from kun.glan.lists import lists
-from kun.glan.questions import question_prompt
+from kun.glan.questions import own_words, question_prompt
 from kun.glan.subjects import subjects
 from kun.glan.taxonomy import taxonomy
 from kun.project import Project
@@ -119,6 +120,21 @@ def test_the_teacher_sees_the_syllabus_and_the_answerer_the_question_alone(proje
         asked = [prompt for prompt in prompts if row["question"] in prompt]
         assert asked and all(syllabi[row["subject_id"]] not in prompt for prompt in asked)
     assert set(made["questions"]["strategy"]) == {"single", "double"}
+
+
+def test_a_question_that_hands_the_request_back_is_none() -> None:
+    for lang, handed, own in (
+        ("zh", "第二课的题目要完整、具体，不看大纲也能读懂和回答。", "光的折射率是什么？请结合具体的例子回答。"),
+        (
+            "en",
+            "Optics: it can be understood and answered without the syllabus.",
+            "What are the sessions of a bill in parliament?",
+        ),
+    ):
+        refused = own_words(handed, lang)
+        assert isinstance(refused, Refusal) and refused.reason == "prompt_echo"
+        assert own_words(own, lang) == own
+    assert own_words(Refusal("cut", ""), "zh") == Refusal("cut", "")
 
 
 def test_every_pair_leads_back_to_its_field_by_ids(project: Project, scripted: Install) -> None:
