@@ -25,8 +25,8 @@ class Dynosaur:
     max_rows: Positive
     variants: list[PromptVariant]
     constrain: Literal["fields", "shape"]
-    """fields: only names of the dataset's own fields can be written, and no field twice; one batch for each set of fields.
-    shape: any names, all datasets in one batch; for servers, where each batch waits for its slowest request."""
+    """fields: only names of the dataset's own fields can be written, and no field twice.
+    shape: any names, one schema for all datasets; for servers that take long over a new schema."""
     prompt_rows: Positive
     prompt_chars: Positive
     """The reference takes 1,000, for models with room."""

@@ -6,6 +6,8 @@ import pytest
 from kun.dynosaur.datasets import collect, datasets
 from kun.dynosaur.proposals import prompts_of, proposals
 from kun.dynosaur.replies import reply_schema
+from kun.engine.base import Completion, Sampling
+from kun.engine.fake import FakeModel
 from kun.engine.records import Refusal, parse_record
 from kun.project import Project
 from kun.tables.shards import read_dataset
@@ -92,6 +94,23 @@ def test_replies_of_a_real_model_are_held_to_the_schema(project: Project, constr
         if row["finish"] == "stop":
             schema = reply_schema(fields if constrain == "fields" else [])
             assert not isinstance(parse_record(row["reply"], schema), Refusal)
+
+
+def test_all_datasets_share_a_batch_each_with_its_own_fields(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a batch, and what a server is asked at a time, would be the two prompts of a dataset."""
+    batches: list[list[str]] = []
+
+    def generate(self: FakeModel, prompts: list[str], sampling: Sampling, schemas: list[str]) -> object:
+        batches.append(list(schemas))
+        return [Completion("{}", "stop", 1) for _ in prompts]
+
+    monkeypatch.setattr(FakeModel, "generate", generate)
+    write_dataset_folder(project.root, "tea", [{"名称": "绿茶", "产地": "山里"}] * 3)
+    datasets(project, params())
+    proposals(project, params(), FAKE)
+    (schemas,) = batches
+    assert len(schemas) == 5
+    assert len(set(schemas)) == 3, "one for each dataset"
 
 
 def test_without_rows_a_prompt_has_no_line_for_them(tmp_path: Path) -> None:
