@@ -12,7 +12,7 @@ from kun.engine.records import Refusal, parse_record
 from kun.glan.names import same_name
 from kun.glan.texts import ENDS, MOST_REPEATS, standing_alone
 
-NAME, LEVEL, TOPIC, QUESTION = 24, 8, 20, 160  # characters; English needs three times as many for the same
+NAME, LEVEL, TOPIC, QUESTION = 24, 8, 20, 240  # characters; English needs three times as many for the same
 TOPICS = 4  # of a subject
 _ENGLISH = 3
 LEFTOVERS = set('{}"\\')
