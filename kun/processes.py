@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 _PARENT = os.getppid()
@@ -29,15 +30,25 @@ def launcher_is_gone() -> bool:
 
 @cache
 def _adopted() -> bool:
-    """Whether the parent was no launcher from the first: torch's agent starts processes with its own interpreter."""
+    """Whether the launcher had ended before this process came here.
+
+    torch's agent is a Python above it, with nothing or with a script or profiler between them; whoever adopts a process is none,
+    but for a Python that is the first process of a container.
+    """
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return False  # srun or mpirun
     import psutil
 
+    return not any(map(_is_python, psutil.Process().parents()))
+
+
+def _is_python(process: Any) -> bool:
+    import psutil
+
     try:
-        return psutil.Process(_PARENT).exe() != psutil.Process().exe()
-    except psutil.Error:  # it has ended, or belongs to root
-        return True
+        return "python" in Path(process.exe()).name
+    except psutil.Error:  # it belongs to root
+        return False
 
 
 def wants_sharding() -> bool:

@@ -178,6 +178,17 @@ def test_a_process_whose_launcher_died_before_it_woke_up_ends_as_well(tmp_path: 
     assert "kun: the launcher was killed" in (tmp_path / "stderr.txt").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("between", ["", "; true"], ids=["the launcher itself", "a script between them"])
+def test_a_launcher_that_is_there_is_not_gone(between: str) -> None:
+    """nsys, --no_python and the like stand between launcher and process; this test is the launcher."""
+    asked = f"{sys.executable} -c 'from kun import processes; print(processes.launcher_is_gone())'{between}"
+    launched = {"WORLD_SIZE": "2", "RANK": "1", "TORCHELASTIC_RUN_ID": "none"}
+    told = subprocess.run(
+        ["bash", "-c", asked], cwd=ROOT, env={**os.environ, **launched}, capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "False\n"
+
+
 def label_and_kill(project: Project, victim: str, batches: int) -> tuple[int, str]:
     """Exit code and stderr of `kun label` in two processes, of which one is killed behind so many batches."""
     log = project.root / "stderr.txt"

@@ -14,6 +14,8 @@ from kun.engine.usage import Usage
 from kun.errors import ConfigError, ServerError
 from kun.params import Server
 
+ANY_RECORD = '{"type": "object", "properties": {}, "required": [], "additionalProperties": false}'
+"""Whether a server takes schemas at all; a row whose own is refused fails by itself."""
 TOP = 20
 """Likeliest tokens that are asked for at each place: what vLLM and OpenAI give at most."""
 
@@ -41,7 +43,8 @@ class OpenAIModel:
     ) -> list[Completion | Failure]:
         """The reply to each prompt as the only turn of a chat."""
         forms = [_form(schema) for schema in schemas or [""] * len(prompts)]
-        if refusal := self._refusal({**_fields(sampling), **forms[0], "max_tokens": 1}, lambda reply: reply):
+        tried = _form(ANY_RECORD) if any(forms) else {}
+        if refusal := self._refusal({**_fields(sampling), **tried, "max_tokens": 1}, lambda reply: reply):
             raise ServerError(
                 f"{self._server.url} does not take requests of this kind: {refusal.detail}; change what it names, or leave a "
                 "field out by null in engine.server.extra"
@@ -92,11 +95,8 @@ class OpenAIModel:
         return Gauge("server", pads=False, tokens_in=usage.tokens_in, tokens_out=usage.tokens_out, cost=usage.cost)
 
     def _refusal(self, fields: dict[str, Any], read: Callable[[Reply], object]) -> Failure | None:
-        """Why the server does not take requests with these fields; asked once, before the first row.
-
-        One schema stands for all: a row whose own is refused fails by itself.
-        """
-        kind = json.dumps(fields | {"response_format": "response_format" in fields}, sort_keys=True)
+        """Why the server does not take requests with these fields; asked once, before the first row."""
+        kind = json.dumps(fields, sort_keys=True)
         if kind in self._tried:
             return None
         refusal = self._connection.probe(self._body("你好", fields), read)

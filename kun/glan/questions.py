@@ -24,7 +24,7 @@ from kun.work.pilot import Pilot
 from kun.work.stage import ModelStage, within_context
 
 STAGE = "glan/questions"
-ECHO = {"zh": 8, "en": 24}
+ECHO = {"zh": 8, "en": 32}
 """Characters in a row that a question may not share with the words of its request. A choice."""
 SAMPLE: Schema = {name: kind for name, kind in GLAN_QUESTION.items() if name != "question"} | {
     "name": pl.String,  # of the subject
@@ -82,7 +82,7 @@ def own_words(question: str | Refusal, lang: str) -> str | Refusal:
         return question
     blanks = dict.fromkeys(("subject", "level", "syllabus", "sessions", "concepts"), "\n")
     requests = [render(f"glan_question_{strategy}", lang, **blanks) for strategy in ("single", "double")]
-    told = max(longest_common(question, request) for request in requests)
+    told = max(longest_common(question.casefold(), request.casefold()) for request in requests)
     return Refusal("prompt_echo", question) if told >= ECHO[lang] else question
 
 

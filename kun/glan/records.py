@@ -18,10 +18,10 @@ _ENGLISH = 3
 LEFTOVERS = set('{}"\\')
 """Signs of JSON, which no name has."""
 _LETTER = re.compile(r"[^\W\d_]")
-_BEGIN = {"zh": "[A-Z]{0,3}[\u4e00-\u9fff]", "en": "[A-Za-z\u00c0-\u024f\u0370-\u03ff]"}
-"""How a name must begin while it is decoded: 光学 and C语言, optics. A small model would count instead, 1, 1.1, 1.1.1, or answer
-a Chinese question with "session"."""
-_COUNTED = re.compile(r"^(?:[(（]?\d{1,2}[)）.．、:：](?!\d)|[①-⑳•*-])\s*")
+_BEGIN = {"zh": "[A-Z]{0,3}[\u4e00-\u9fff]", "en": "[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f]"}
+"""How a plain name begins: 光学 and C语言, optics."""
+_COUNTED = re.compile(r"^(?:[(（]?\d{1,2}(?:[)）]|[、:：](?!\d)|[.．](?=\s|[^\x00-\x7f]))\s*|[①-⑳•]\s*|[*-]\s+)")
+"""The number or sign of a list before a name; not the one of 2.4 GHz."""
 _NUMBER = re.compile(r"\d{1,4}")
 
 
@@ -33,26 +33,26 @@ class Items:
     refused: list[Refusal]
 
 
-def subjects_schema(most: int, lang: str) -> str:
-    """Up to `most` subjects with level and topics."""
-    return _listed("subjects", _subject(lang, held=True), 1, most)
+def subjects_schema(most: int, lang: str, plain: bool) -> str:
+    """Up to `most` subjects with level and topics; `plain`: as `glan.plain_names`."""
+    return _listed("subjects", _subject(lang, plain), 1, most)
 
 
-def sessions_schema(most: int, concepts: int, lang: str) -> str:
-    """Two sessions or more, with their key concepts."""
-    return _listed("sessions", _session(concepts, lang, held=True), 2, most)
+def sessions_schema(most: int, concepts: int, lang: str, plain: bool) -> str:
+    """Two sessions or more, with their key concepts; `plain`: as `glan.plain_names`."""
+    return _listed("sessions", _session(concepts, lang, plain), 2, most)
 
 
-def disciplines_schema(most: int) -> str:
-    """Up to `most` disciplines with names in both languages."""
-    return _listed("disciplines", _discipline(held=True), 1, most)
+def disciplines_schema(most: int, plain: bool) -> str:
+    """Up to `most` disciplines with names in both languages; `plain`: as `glan.plain_names`."""
+    return _listed("disciplines", _discipline(plain), 1, most)
 
 
 def question_schema(lang: str) -> str:
     """One question, which ends like a sentence: a small model would stop where it likes."""
     longest = _wide(QUESTION, lang)
-    whole = rf"^{_BEGIN[lang]}[\s\S]{{1,{longest - 2}}}[{ENDS}]$"
-    return _dumped(_object(question={"type": "string", "pattern": whole, "maxLength": longest}))
+    ended = rf"^[\s\S]{{1,{longest - 1}}}[{ENDS}]$"
+    return _dumped(_object(question={"type": "string", "pattern": ended, "maxLength": longest}))
 
 
 def read_subjects(text: str, finish: str, most: int, lang: str) -> Items | Refusal:
@@ -83,7 +83,10 @@ def read_sessions(text: str, finish: str, most: int, concepts: int, lang: str) -
 
 def read_disciplines(text: str, finish: str, most: int) -> Items | Refusal:
     """zh and en of each discipline."""
-    return _items(text, finish, "disciplines", _discipline(), most)
+    items = _items(text, finish, "disciplines", _discipline(), most)
+    if isinstance(items, Refusal):
+        return items
+    return Items([{key: _clean(name) for key, name in item.items()} for item in items.valid], items.refused)
 
 
 def read_question(text: str, finish: str, shortest: int, lang: str) -> str | Refusal:
@@ -99,10 +102,7 @@ def level_number(level: str) -> int | None:
 
 
 def _items(text: str, finish: str, name: str, item: Mapping[str, Any], most: int) -> Items | Refusal:
-    """A server may ignore the schema: the list is read item by item, and one that is wrong does not spoil the others.
-
-    How a name begins does not matter then: `_clean` takes numbers away.
-    """
+    """A server may ignore the schema: the list is read item by item, and one that is wrong does not spoil the others."""
     record = parse_record(text, _dumped(_object(**{name: {"type": "array"}})), finish)
     if isinstance(record, Refusal):
         return record
@@ -129,14 +129,15 @@ def _is_name(text: str) -> bool:
 
 
 def _read_subject(item: Mapping[str, Any]) -> dict[str, Any]:
-    level = _clean(item["level"])
+    level = " ".join(normalise(item["level"]).split())
     topics = _once(item["topics"])
     return {"name": _clean(item["name"]), "level_raw": level, "level": level_number(level), "topics": topics}
 
 
 def _once(texts: list[str]) -> list[str]:
     """Each text once, in order, without those that are no names."""
-    return list({same_name(text): _clean(text) for text in reversed(texts) if _is_name(text)}.values())[::-1]
+    names = [_clean(text) for text in reversed(texts) if _is_name(text)]
+    return list({same_name(name): name for name in names}.values())[::-1]
 
 
 def _clean(text: str) -> str:
@@ -144,24 +145,23 @@ def _clean(text: str) -> str:
     return _COUNTED.sub("", " ".join(normalise(text).split()))
 
 
-def _subject(lang: str, held: bool = False) -> dict[str, Any]:
-    topics = {"type": "array", "items": _name(TOPIC, lang, held), "minItems": 1, "maxItems": TOPICS}
-    return _object(name=_name(NAME, lang, held), level=_text(_wide(LEVEL, lang)), topics=topics)
+def _subject(lang: str, plain: bool = False) -> dict[str, Any]:
+    topics = {"type": "array", "items": _name(TOPIC, lang, plain), "minItems": 1, "maxItems": TOPICS}
+    return _object(name=_name(NAME, lang, plain), level=_text(_wide(LEVEL, lang)), topics=topics)
 
 
-def _session(concepts: int, lang: str, held: bool = False) -> dict[str, Any]:
-    name = _name(NAME, lang, held)
+def _session(concepts: int, lang: str, plain: bool = False) -> dict[str, Any]:
+    name = _name(NAME, lang, plain)
     return _object(name=name, concepts={"type": "array", "items": name, "minItems": 1, "maxItems": concepts})
 
 
-def _discipline(held: bool = False) -> dict[str, Any]:
-    return _object(zh=_name(NAME, "zh", held), en=_name(NAME, "en", held))
+def _discipline(plain: bool = False) -> dict[str, Any]:
+    return _object(zh=_name(NAME, "zh", plain), en=_name(NAME, "en", plain))
 
 
-def _name(longest: int, lang: str, held: bool) -> dict[str, Any]:
-    """A short text; `held`: that begins as a name must."""
+def _name(longest: int, lang: str, plain: bool) -> dict[str, Any]:
     longest = _wide(longest, lang)
-    return _text(longest) | ({"pattern": f"^{_BEGIN[lang]}.{{0,{longest - 1}}}$"} if held else {})
+    return _text(longest) | ({"pattern": f"^{_BEGIN[lang]}.{{0,{longest - 1}}}$"} if plain else {})
 
 
 def _wide(limit: int, lang: str) -> int:

@@ -62,7 +62,12 @@ def _asked(stage: ModelStage, rows: pl.DataFrame, params: Glan) -> Told | None:
         return read_sessions(text, finish, params.sessions, params.concepts, params.lang)
 
     return ask(
-        stage, rows, sampling, parse, params.attempts, sessions_schema(params.sessions, params.concepts, params.lang)
+        stage,
+        rows,
+        sampling,
+        parse,
+        params.attempts,
+        sessions_schema(params.sessions, params.concepts, params.lang, params.plain_names),
     )
 
 

@@ -77,7 +77,14 @@ def _asked(stage: ModelStage, rows: pl.DataFrame, params: Glan) -> Told | None:
     def parse(_: dict[str, Any], text: str, finish: str) -> Items | Refusal:
         return read_subjects(text, finish, params.list_subjects, params.lang)
 
-    return ask(stage, rows, sampling, parse, params.attempts, subjects_schema(params.list_subjects, params.lang))
+    return ask(
+        stage,
+        rows,
+        sampling,
+        parse,
+        params.attempts,
+        subjects_schema(params.list_subjects, params.lang, params.plain_names),
+    )
 
 
 def _mentions(told: Told) -> pl.DataFrame:

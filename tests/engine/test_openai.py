@@ -169,6 +169,41 @@ def test_penalty_schema_and_further_fields_are_sent(tmp_path: Path) -> None:
     assert ("max_tokens" in body, body["max_completion_tokens"]) == (False, 9)
 
 
+def test_each_row_sends_its_own_schema_and_one_refused_fails_alone(tmp_path: Path) -> None:
+    """Whichever row comes first: the probe asks for any record."""
+    good, bad = '{"type": "object"}', '{"type": "object", "title": "unknown"}'
+
+    def answer(handler: Handler, body: dict[str, Any]) -> None:
+        form = body.get("response_format", {}).get("json_schema", {})
+        if form.get("schema") == json.loads(bad):
+            handler.error(400, "unsupported schema")
+        else:
+            politely(handler, body)
+
+    with scripted(answer) as server:
+        model = model_at(server.url, tmp_path)
+        rows = model.generate(ROWS[:4], GREEDY, [bad, good, "", good])
+        model.generate(ROWS[:2], GREEDY, [good, "{}"])
+    assert rows == [Failure("bad_request", "HTTP 400: unsupported schema"), *GOOD[1:4]]
+    sent = {
+        message_of(body): body.get("response_format", {}).get("json_schema", {}).get("schema")
+        for body in server.bodies[:5]
+    }
+    assert [sent[row] for row in ROWS[:4]] == [json.loads(bad), json.loads(good), None, json.loads(good)]
+    assert server.times["你好"] == 1, "one probe for all schemas"
+
+
+def test_a_server_without_schemas_is_told_before_the_first_row(tmp_path: Path) -> None:
+    def answer(handler: Handler, body: dict[str, Any]) -> None:
+        (handler.error(400, "no response_format here") if "response_format" in body else politely(handler, body))
+
+    with scripted(answer) as server:
+        model = model_at(server.url, tmp_path)
+        with pytest.raises(ServerError, match="does not take requests of this kind: HTTP 400: no response_format here"):
+            model.generate(ROWS[:2], GREEDY, ["", '{"type": "object"}'])
+        assert model.generate(ROWS[:2], GREEDY) == GOOD[:2]
+
+
 def test_so_many_requests_are_under_way_and_no_more(tmp_path: Path) -> None:
     together = threading.Barrier(6)
 

@@ -13,6 +13,7 @@ from kun.glan.records import (
     disciplines_schema,
     level_number,
     question_schema,
+    read_disciplines,
     read_question,
     read_sessions,
     read_subjects,
@@ -32,9 +33,15 @@ def sessions(*items: Any) -> Items | Refusal:
     return read_sessions(json.dumps({"sessions": items}, ensure_ascii=False), "stop", 4, 4, "zh")
 
 
+@pytest.mark.parametrize("plain", [True, False])
 @pytest.mark.parametrize("lang", ["zh", "en"])
-def test_every_schema_holds_a_model_to_an_end(lang: str) -> None:
-    for schema in (subjects_schema(6, lang), sessions_schema(4, 4, lang), question_schema(lang), disciplines_schema(5)):
+def test_every_schema_holds_a_model_to_an_end(lang: str, plain: bool) -> None:
+    for schema in (
+        subjects_schema(6, lang, plain),
+        sessions_schema(4, 4, lang, plain),
+        question_schema(lang),
+        disciplines_schema(5, plain),
+    ):
         check_schema(schema)
 
 
@@ -93,40 +100,44 @@ def test_names_of_letters_and_signs_stay(name: str) -> None:
     assert [one["name"] for one in found.valid] == [name]
 
 
-@pytest.mark.parametrize(
-    ("written", "read"),
-    [("1. 几何光学", "几何光学"), ("（2）几何光学", "几何光学"), ("③几何光学", "几何光学"), ("- 几何光学", "几何光学")],
-)
+COUNTED = {
+    "1. 几何光学": "几何光学",
+    "1.几何光学": "几何光学",
+    "（2）几何光学": "几何光学",
+    "③几何光学": "几何光学",
+    "- 几何光学": "几何光学",
+    "2、Optics": "Optics",
+    "1. Introduction": "Introduction",
+}
+OWN = ["3D打印", "1984年起", "2.4 GHz 技术", "1.5.2 版", "16:9 画面", "-omics", "3.x API", "*args"]
+
+
+@pytest.mark.parametrize(("written", "read"), [*COUNTED.items(), *zip(OWN, OWN, strict=True)])
 def test_a_name_is_told_without_its_number_in_a_list(written: str, read: str) -> None:
-    found = subjects({**SUBJECT, "name": written, "topics": [written]})
+    found = subjects({"name": written, "level": "1. 初级", "topics": [written, read]})
     assert isinstance(found, Items)
-    assert [(one["name"], one["topics"]) for one in found.valid] == [(read, [read])]
+    assert found.valid == [{"name": read, "level_raw": "1. 初级", "level": 1, "topics": [read]}]
+    both = read_disciplines(json.dumps({"disciplines": [{"zh": written, "en": written}]}), "stop", 1)
+    assert isinstance(both, Items)
+    assert both.valid == [{"zh": read, "en": read}]
 
 
-@pytest.mark.parametrize("name", ["3D打印", "1984年起", "2.4 GHz 技术", "1.5.2"])
-def test_a_number_that_belongs_to_a_name_stays(name: str) -> None:
-    found = subjects({**SUBJECT, "name": f"{name}光学"})
-    assert isinstance(found, Items)
-    assert [one["name"] for one in found.valid] == [f"{name}光学"]
-
-
-DECODED = {"zh": ("几何光学", "C语言", "DNA复制", "X射线"), "en": ("Optics", "C++", "π-mesons", "École")}
-NEVER_DECODED = {"zh": ("1", "1.1", "10A", "session", "Session 1", "。光"), "en": ("1", "3D printing", "(a)", "")}
+PLAIN = {"zh": ("几何光学", "C语言", "DNA复制", "X射线"), "en": ("Optics", "C++", "École")}
+NOT_PLAIN = {"zh": ("1", "1.1", "10A", "session", "3D打印", "。光"), "en": ("1", "3D printing", "(a)", "×")}
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
-def test_while_it_is_decoded_a_name_begins_with_a_letter(lang: str) -> None:
-    """Else a small model counts; a server that ignores the schema may begin as it likes."""
-
-    def fits(name: str) -> bool:
+def test_plain_names_begin_with_a_letter(lang: str) -> None:
+    def fits(name: str, plain: bool) -> bool:
         records = {
-            subjects_schema(2, lang): {"subjects": [{"name": name, "level": "1", "topics": [name]}]},
-            sessions_schema(2, 2, lang): {"sessions": [{"name": name, "concepts": [name]}] * 2},
+            subjects_schema(2, lang, plain): {"subjects": [{"name": name, "level": "1", "topics": [name]}]},
+            sessions_schema(2, 2, lang, plain): {"sessions": [{"name": name, "concepts": [name]}] * 2},
         }
         return all(isinstance(parse_record(json.dumps(record), schema), dict) for schema, record in records.items())
 
-    assert all(map(fits, DECODED[lang]))
-    assert not any(map(fits, NEVER_DECODED[lang]))
+    assert all(fits(name, True) for name in PLAIN[lang])
+    assert not any(fits(name, True) for name in NOT_PLAIN[lang])
+    assert all(fits(name, False) for name in (*PLAIN[lang], *NOT_PLAIN[lang]))
 
 
 def test_sessions_and_their_concepts_count_once() -> None:

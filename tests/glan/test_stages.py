@@ -127,8 +127,8 @@ def test_a_question_that_hands_the_request_back_is_none() -> None:
         ("zh", "第二课的题目要完整、具体，不看大纲也能读懂和回答。", "光的折射率是什么？请结合具体的例子回答。"),
         (
             "en",
-            "Optics: it can be understood and answered without the syllabus.",
-            "What are the sessions of a bill in parliament?",
+            "Optics: IT CAN BE UNDERSTOOD and answered without the syllabus.",
+            "The students have finished the experiment. What is g?",
         ),
     ):
         refused = own_words(handed, lang)

@@ -7,9 +7,29 @@ import pytest
 from kun.engine.base import Sampling
 from kun.engine.records import Refusal, parse_record
 from kun.errors import ModelError
+from kun.work.run import Task
 from kun.work.stage import ModelStage
 from tests.engine.schemas import SCHEMAS, closed, text_of
 from tests.made import engine, pinned
+
+
+def test_free_text_has_the_key_that_it_always_had(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settings and payload to the byte, or every result in scratch would be computed again."""
+    seen: dict[str, Any] = {}
+
+    def look(task: Task, payloads: list[Any], *_: object) -> None:
+        seen.update(settings=task.settings, payloads=payloads)
+
+    monkeypatch.setattr("kun.work.stage.run_task", look)
+    ModelStage(pinned(tmp_path, tiny_base), "made", engine("hf"), None).generate(
+        ["写"], Sampling(160, 0.7, 0.9, 1.1, 42)
+    )
+    assert json.dumps(seen["settings"]["sampling"]) == (
+        '{"max_new_tokens": 160, "temperature": 0.7, "top_p": 0.9, "repetition_penalty": 1.1, "seed": 42}'
+    )
+    assert seen["payloads"] == ["写"]
 
 
 @pytest.mark.parametrize("schema", [{"type": "strng"}, closed({"题": {"type": "string"}})], ids=["unknown", "open"])
