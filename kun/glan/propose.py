@@ -87,7 +87,7 @@ def _asked(stage: ModelStage, asked: Sequence[Node], nodes: Sequence[Node], para
     def parse(_: dict[str, Any], text: str, finish: str) -> Any:
         return read_disciplines(text, finish, most)
 
-    return ask(stage, rows, sampling, parse, params.attempts, disciplines_schema(most, params.plain_names))
+    return ask(stage, rows, sampling, parse, params.attempts, disciplines_schema(most, params.plain))
 
 
 def _append(path: Path, found: Sequence[Node]) -> None:

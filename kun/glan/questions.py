@@ -150,7 +150,7 @@ def _asked(stage: ModelStage, rows: pl.DataFrame, params: Glan) -> Told | None:
     def parse(_: dict[str, Any], text: str, finish: str) -> Any:
         return own_words(read_question(text, finish, params.min_question, params.lang), params.lang)
 
-    return ask(stage, rows, sampling, parse, params.attempts, question_schema(params.lang))
+    return ask(stage, rows, sampling, parse, params.attempts, question_schema(params.lang, params.plain))
 
 
 def _once(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

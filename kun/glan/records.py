@@ -34,24 +34,25 @@ class Items:
 
 
 def subjects_schema(most: int, lang: str, plain: bool) -> str:
-    """Up to `most` subjects with level and topics; `plain`: as `glan.plain_names`."""
+    """Up to `most` subjects with level and topics; `plain`: as `glan.plain`."""
     return _listed("subjects", _subject(lang, plain), 1, most)
 
 
 def sessions_schema(most: int, concepts: int, lang: str, plain: bool) -> str:
-    """Two sessions or more, with their key concepts; `plain`: as `glan.plain_names`."""
+    """Two sessions or more, with their key concepts; `plain`: as `glan.plain`."""
     return _listed("sessions", _session(concepts, lang, plain), 2, most)
 
 
 def disciplines_schema(most: int, plain: bool) -> str:
-    """Up to `most` disciplines with names in both languages; `plain`: as `glan.plain_names`."""
+    """Up to `most` disciplines with names in both languages; `plain`: as `glan.plain`."""
     return _listed("disciplines", _discipline(plain), 1, most)
 
 
-def question_schema(lang: str) -> str:
-    """One question, which ends like a sentence: a small model would stop where it likes."""
+def question_schema(lang: str, plain: bool) -> str:
+    """One question, which ends like a sentence: a small model would stop where it likes; `plain`: as `glan.plain`."""
     longest = _wide(QUESTION, lang)
-    ended = rf"^[\s\S]{{1,{longest - 1}}}[{ENDS}]$"
+    within = rf"[^{ENDS.replace('.', '')}]" if plain else r"[\s\S]"
+    ended = rf"^{within}{{1,{longest - 1}}}[{ENDS}]$"
     return _dumped(_object(question={"type": "string", "pattern": ended, "maxLength": longest}))
 
 

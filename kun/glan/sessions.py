@@ -67,7 +67,7 @@ def _asked(stage: ModelStage, rows: pl.DataFrame, params: Glan) -> Told | None:
         sampling,
         parse,
         params.attempts,
-        sessions_schema(params.sessions, params.concepts, params.lang, params.plain_names),
+        sessions_schema(params.sessions, params.concepts, params.lang, params.plain),
     )
 
 

@@ -83,7 +83,7 @@ def _asked(stage: ModelStage, rows: pl.DataFrame, params: Glan) -> Told | None:
         sampling,
         parse,
         params.attempts,
-        subjects_schema(params.list_subjects, params.lang, params.plain_names),
+        subjects_schema(params.list_subjects, params.lang, params.plain),
     )
 
 

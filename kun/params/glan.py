@@ -26,10 +26,10 @@ class Glan:
     """Sets the questions: the teacher in the paper. Of the small models the label model does it best, whose trade it is."""
     answerer: Writer
     """Writes the answers; the paper takes a faster model than the teacher."""
-    plain_names: bool
-    """While they are decoded, names begin with a letter; in Chinese with a character, or with up to three capitals before it. A
-    small model would count instead (1, 1.1, 1.1.1), or write "session" in a Chinese record. A strong one needs no such help,
-    and knows names that begin otherwise: 3D printing, pH值."""
+    plain: bool
+    """What a small model needs while it is decoded: names that begin with a letter (in Chinese with a character, or up to three
+    capitals before it), where it would count (1, 1.1, 1.1.1), and questions of one sentence, where it would never end. A strong
+    one knows names that begin otherwise (3D printing, pH值) and questions that tell more."""
     queries: Positive
     """Lists of subjects asked for per discipline, pooled."""
     list_subjects: Positive

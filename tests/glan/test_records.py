@@ -39,7 +39,7 @@ def test_every_schema_holds_a_model_to_an_end(lang: str, plain: bool) -> None:
     for schema in (
         subjects_schema(6, lang, plain),
         sessions_schema(4, 4, lang, plain),
-        question_schema(lang),
+        question_schema(lang, plain),
         disciplines_schema(5, plain),
     ):
         check_schema(schema)
@@ -127,7 +127,7 @@ NOT_PLAIN = {"zh": ("1", "1.1", "10A", "session", "3D打印", "。光"), "en": (
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
-def test_plain_names_begin_with_a_letter(lang: str) -> None:
+def test_plain_begin_with_a_letter(lang: str) -> None:
     def fits(name: str, plain: bool) -> bool:
         records = {
             subjects_schema(2, lang, plain): {"subjects": [{"name": name, "level": "1", "topics": [name]}]},
@@ -138,6 +138,16 @@ def test_plain_names_begin_with_a_letter(lang: str) -> None:
     assert all(fits(name, True) for name in PLAIN[lang])
     assert not any(fits(name, True) for name in NOT_PLAIN[lang])
     assert all(fits(name, False) for name in (*PLAIN[lang], *NOT_PLAIN[lang]))
+
+
+def test_a_plain_question_is_one_sentence() -> None:
+    told = {"one": "波长为 0.5 微米的光怎样折射？", "more": "光的波长为 0.5 微米。它怎样折射？"}
+    fits = {
+        (name, plain): isinstance(parse_record(json.dumps({"question": text}), question_schema("zh", plain)), dict)
+        for name, text in told.items()
+        for plain in (True, False)
+    }
+    assert [question for question, fit in fits.items() if not fit] == [("more", True)]
 
 
 def test_sessions_and_their_concepts_count_once() -> None:
