@@ -76,7 +76,7 @@ def test_a_walk_at_random_ends_in_a_valid_record(tokens: TokenizerFile, name: st
     """Without a model: at each step any allowed token may come."""
     size, end = len(tokens.pieces()) + 3, tokens.id_of("<eos>")
     assert end is not None
-    rows = Grammars(tokens, size, [end]).rows(text_of(SCHEMAS[name]), 8)
+    rows = Grammars(tokens, size, [end]).rows([text_of(SCHEMAS[name])] * 8)
     assert rows is not None
     source = torch.Generator().manual_seed(1)
     written: list[list[int]] = [[] for _ in range(8)]
