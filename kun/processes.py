@@ -46,7 +46,7 @@ def _is_python(process: Any) -> bool:
     import psutil
 
     try:
-        return "python" in Path(process.exe()).name
+        return "python" in Path(process.exe()).name.lower()
     except psutil.Error:  # it belongs to root
         return False
 

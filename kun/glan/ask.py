@@ -10,6 +10,7 @@ import polars as pl
 from kun.engine.base import Sampling
 from kun.engine.records import Refusal
 from kun.glan.names import seed_of
+from kun.params import Glan
 from kun.work.stage import ModelStage
 
 Parse = Callable[[dict[str, Any], str, str], Any]
@@ -32,6 +33,11 @@ def adapter_of(writer: str) -> str | None:
     """The adapter of `glan.teacher`, `questioner` or `answerer`; None for the base model."""
     name = PurePosixPath(writer)
     return None if name.suffix else name.name
+
+
+def record_sampling(params: Glan) -> Sampling:
+    """How lists and syllabi are put into records; without a penalty, which would fall on the signs of JSON."""
+    return Sampling(params.record_tokens, params.record_temperature, params.top_p, seed=params.seed)
 
 
 def ask(

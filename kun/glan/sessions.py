@@ -4,8 +4,7 @@ from typing import Any
 
 import polars as pl
 
-from kun.engine.base import Sampling
-from kun.glan.ask import Told, adapter_of, ask
+from kun.glan.ask import Told, adapter_of, ask, record_sampling
 from kun.glan.names import record_id, same_name
 from kun.glan.records import Items, Refusal, read_sessions, sessions_schema
 from kun.glan.refused import refused_items
@@ -51,24 +50,12 @@ def sessions(project: Project, params: Glan, engine: Engine, pilot: Pilot | None
 
 
 def _asked(stage: ModelStage, rows: pl.DataFrame, params: Glan) -> Told | None:
-    sampling = Sampling(
-        params.record_tokens,
-        params.record_temperature,
-        params.top_p,
-        seed=params.seed,
-    )
+    schema = sessions_schema(params.sessions, params.concepts, params.lang, params.plain)
 
     def parse(_: dict[str, Any], text: str, finish: str) -> Items | Refusal:
         return read_sessions(text, finish, params.sessions, params.concepts, params.lang)
 
-    return ask(
-        stage,
-        rows,
-        sampling,
-        parse,
-        params.attempts,
-        sessions_schema(params.sessions, params.concepts, params.lang, params.plain),
-    )
+    return ask(stage, rows, record_sampling(params), parse, params.attempts, schema)
 
 
 def _sessions(told: Told) -> pl.DataFrame:

@@ -4,8 +4,7 @@ from typing import Any
 
 import polars as pl
 
-from kun.engine.base import Sampling
-from kun.glan.ask import Told, adapter_of, ask
+from kun.glan.ask import Told, adapter_of, ask, record_sampling
 from kun.glan.names import record_id, same_name
 from kun.glan.records import Items, Refusal, read_subjects, subjects_schema
 from kun.glan.refused import refused_items
@@ -67,24 +66,12 @@ def merge(mentions: pl.DataFrame) -> pl.DataFrame:
 
 
 def _asked(stage: ModelStage, rows: pl.DataFrame, params: Glan) -> Told | None:
-    sampling = Sampling(
-        params.record_tokens,
-        params.record_temperature,
-        params.top_p,
-        seed=params.seed,
-    )
+    schema = subjects_schema(params.list_subjects, params.lang, params.plain)
 
     def parse(_: dict[str, Any], text: str, finish: str) -> Items | Refusal:
         return read_subjects(text, finish, params.list_subjects, params.lang)
 
-    return ask(
-        stage,
-        rows,
-        sampling,
-        parse,
-        params.attempts,
-        subjects_schema(params.list_subjects, params.lang, params.plain),
-    )
+    return ask(stage, rows, record_sampling(params), parse, params.attempts, schema)
 
 
 def _mentions(told: Told) -> pl.DataFrame:
