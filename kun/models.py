@@ -1,7 +1,8 @@
-"""Resolve `model.base`, or another scorer of `losses.model`, to a pinned folder in transformers format.
+"""Resolve `model.base`, `model.teacher`, or another scorer of `losses.model`, to a pinned folder in transformers format.
 
-A package that ships GGUF is converted once, under `.kun/models/`; a folder is used where it lies; a hub id is fetched at
-a pinned commit (`HF_ENDPOINT`, `HF_HOME`, `HF_HUB_OFFLINE` are honoured). models/base.json records what was used.
+A GGUF file, or a package that ships one, is converted once, under `.kun/models/`; a folder is used where it lies; a hub
+id is fetched at a pinned commit (`HF_ENDPOINT`, `HF_HOME`, `HF_HUB_OFFLINE` are honoured). models/base.json records what
+was used.
 """
 
 import fcntl
@@ -17,7 +18,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -33,11 +34,16 @@ PLAIN_TEMPLATE = Path(__file__).parent / "templates" / "plain.jinja"
 TURN_ENDS = ("<end_of_turn>", "<|im_end|>")
 """What ends a turn in templates whose models also have a token for the end of a document (Gemma, ChatML)."""
 
-CONVERSION = 1  # part of a package's fingerprint: raise it when the conversion changes its result
-KEYS = {"base": "model.base", "scorer": "losses.model"}
+CONVERSION = 1  # part of every fingerprint: raise it when the conversion changes its result
+KEYS = {"base": "model.base", "teacher": "model.teacher", "scorer": "losses.model"}
 """Pin -> the parameter that names its model."""
+VERBS = {"base": "kun base", "teacher": "kun teacher", "scorer": "kun losses"}
+"""Pin -> what writes it."""
 PINNED = ("*.safetensors", "tokenizer.json", "config.json", "generation_config.json")
 """generation_config.json names further tokens that end a reply; not every model has one."""
+
+
+Kind = Literal["package", "file", "folder", "hub"]
 
 
 @dataclass(frozen=True)
@@ -45,9 +51,9 @@ class Base:
     """models/base.json."""
 
     name: str
-    kind: Literal["package", "folder", "hub"]
+    kind: Kind
     revision: str
-    """Commit of a hub id, version of a package, "" for a folder."""
+    """Commit of a hub id, version of a package, "" for a file or folder."""
     sha256: dict[str, str]
     """File name -> hash, of the files that decide what the model computes."""
     licence: str
@@ -71,12 +77,12 @@ def pin_base(project: Project, params: Model) -> Base:
     """Resolve, convert or fetch the model and write the project's pin of it; ModelError in one line when it cannot be."""
     key = KEYS[project.pinned]
     kind = _kind(params.base, key)
-    if kind == "package":
+    if kind in ("package", "file"):
         with _alone(project):
-            gguf, version = _package_file(params.base, project.scratch / "models", key)
+            gguf, version = _gguf(kind, params.base, project, key)
             hashes = {gguf.name: _sha256(gguf)}
             folder = _converted(project, gguf, hashes[gguf.name])
-        licence = json.loads((folder / "origin.json").read_text())["licence"]
+        licence = (kind == "file" and params.licence) or json.loads((folder / "origin.json").read_text())["licence"]
     elif kind == "folder":
         folder, version, licence = Path(params.base), "", params.licence or _card_licence(Path(params.base))
         hashes = _hash_files(folder)
@@ -87,20 +93,34 @@ def pin_base(project: Project, params: Model) -> Base:
     if "text_config" in json.loads((folder / "config.json").read_text(encoding="utf-8")):
         raise ModelError(f"{key}: {params.base} reads pictures too, which kun does not know; take a text-only model")
     base = Base(params.base, kind, version, hashes, licence, _count_parameters(folder), *_chat_tokens(folder))
-    write_json(project.base, asdict(base) | {"fingerprint": base.fingerprint})
+    _write(project, base)
     return base
 
 
+def pin_teacher(project: Project, params: Model) -> Base:
+    """`pin_base` for `model.teacher`; without one the pin of the base model is written again, as models/teacher.json."""
+    teacher = replace(project, pinned="teacher")
+    if params.teacher:
+        return pin_base(teacher, Model(params.teacher, params.teacher_revision, ""))
+    base = read_base(project)
+    _write(teacher, base)
+    return base
+
+
+def _write(project: Project, base: Base) -> None:
+    write_json(project.base, asdict(base) | {"fingerprint": base.fingerprint})
+
+
 def read_base(project: Project) -> Base:
-    """The pin that `kun base` wrote."""
+    """The pin that `kun base` wrote, or for `project.pinned` another of VERBS."""
     if not project.base.is_file():
-        raise ModelError(f"{project.base} not found; run `kun base` first")
+        raise ModelError(f"{project.base} not found; run `{VERBS[project.pinned]}` first")
     try:
         values = json.loads(project.base.read_text(encoding="utf-8"))
         del values["fingerprint"]
         return Base(**values)
     except (ValueError, KeyError, TypeError):
-        raise ModelError(f"{project.base} is spoilt; run `kun base` again") from None
+        raise ModelError(f"{project.base} is spoilt; run `{VERBS[project.pinned]}` again") from None
 
 
 def locate(project: Project, base: Base) -> Path:
@@ -108,7 +128,9 @@ def locate(project: Project, base: Base) -> Path:
     key = KEYS[project.pinned]
     if base.kind == "folder":
         if not Path(base.name).is_dir():
-            raise ModelError(f"{key}: {base.name} is gone; put it back or change {key} and run `kun base`")
+            raise ModelError(
+                f"{key}: {base.name} is gone; put it back or change {key} and run `{VERBS[project.pinned]}`"
+            )
         return Path(base.name)
     if base.kind == "hub":
         return snapshot(base.name, base.revision, key)[0]
@@ -117,7 +139,13 @@ def locate(project: Project, base: Base) -> Path:
         folder = _conversion_folder(project, sha256)
         if folder.is_dir():
             return folder
-        return _converted(project, _package_file(base.name, project.scratch / "models", key)[0], sha256)
+        gguf, _ = _gguf(base.kind, base.name, project, key)
+        if (found := _sha256(gguf)) != sha256:
+            raise ModelError(
+                f"{key}: {base.name} is another file than the pinned one ({found[:16]}, not {sha256[:16]}); "
+                f"put that one back or run `{VERBS[project.pinned]}` again"
+            )
+        return _converted(project, gguf, sha256)
 
 
 def load_tokens(project: Project) -> TokenizerFile:
@@ -141,22 +169,33 @@ def find(project: Project, params: Model) -> str:
     kind = _kind(params.base, KEYS[project.pinned])
     if project.base.is_file() and read_base(project).name == params.base:
         return f"{params.base} ({kind}), pinned as {read_base(project).fingerprint}"
-    return f"{params.base} ({kind}), not pinned yet; `kun base` does it"
+    return f"{params.base} ({kind}), not pinned yet; `{VERBS[project.pinned]}` does it"
 
 
-def _kind(name: str, key: str) -> Literal["package", "folder", "hub"]:
+def _kind(name: str, key: str) -> Kind:
     if Path(name).is_dir():
         return "folder"
+    if name.lower().endswith(".gguf"):
+        return "file"
     try:
         importlib.metadata.distribution(name)
     except (importlib.metadata.PackageNotFoundError, ValueError):
         if name.count("/") == 1 and not name.startswith((".", "/")):
             return "hub"
         raise ModelError(
-            f"{key}: {name!r} is no folder, no installed package and no hub id (owner/name); "
+            f"{key}: {name!r} is no folder, no .gguf file, no installed package and no hub id (owner/name); "
             f"for the demo model run `pip install 'kun[demo]'`"
         ) from None
     return "package"
+
+
+def _gguf(kind: Kind, name: str, project: Project, key: str) -> tuple[Path, str]:
+    """The GGUF file of a package or a path, and its version."""
+    if kind == "package":
+        return _package_file(name, project.scratch / "models", key)
+    if not Path(name).is_file():
+        raise ModelError(f"{key}: {name} not found; put the file there, or name another model")
+    return Path(name), ""
 
 
 def _package_file(name: str, folder: Path, key: str) -> tuple[Path, str]:

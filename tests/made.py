@@ -10,7 +10,7 @@ import polars as pl
 
 from kun.config import load_params
 from kun.corpus.text import text_id
-from kun.models import Base, pin_base
+from kun.models import Base, pin_base, pin_teacher
 from kun.params import Engine, Model
 from kun.project import Project
 from kun.schemas.corpus import CLEAN
@@ -32,14 +32,17 @@ def changed(section: Any, **values: Any) -> Any:
 
 
 def pinned(root: Path, base: Path) -> Project:
-    """A project whose models/base.json names the folder `base`."""
+    """A project whose base model and teacher are the folder `base`."""
     project = Project(root)
     pin(project, base)
     return project
 
 
 def pin(project: Project, base: Path) -> Base:
-    return pin_base(project, Model(str(base), "main", "CC0-1.0"))
+    params = Model(str(base), "main", "CC0-1.0")
+    pinned = pin_base(project, params)
+    pin_teacher(project, params)
+    return pinned
 
 
 def engine(backend: str = "fake", **values: Any) -> Engine:

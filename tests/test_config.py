@@ -106,7 +106,7 @@ def test_the_shipped_file_is_valid_and_its_values_arrive() -> None:
         (
             "engine.server.models",
             {"judge": "m"},
-            "params.yaml: engine.server: models: unknown model `judge`; known models: base, label, chat",
+            "params.yaml: engine.server: models: unknown model `judge`; known models: base, teacher, label, chat",
         ),
         ("engine.server.max_cost", 5, "params.yaml: engine.server: max_cost needs price_in and price_out"),
         ("engine.server.extra", [], "params.yaml: `engine.server.extra` must be a mapping, not []"),

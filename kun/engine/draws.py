@@ -14,11 +14,16 @@ NUCLEUS = 1024
 
 
 class Draws:
-    """Chooses the next token of each row, from a random stream that belongs to the row's prompt alone."""
+    """Chooses the next token of each row, from a random stream that belongs to the row's prompt and seed alone."""
 
-    def __init__(self, prompts: Sequence[str], sampling: Sampling, grammar: Rows | None) -> None:
+    def __init__(
+        self, prompts: Sequence[str], sampling: Sampling, grammar: Rows | None, seeds: Sequence[int] = ()
+    ) -> None:
         self._sampling, self._grammar = sampling, grammar
-        self._streams = [torch.Generator().manual_seed(_row_seed(prompt, sampling.seed)) for prompt in prompts]
+        self._streams = [
+            torch.Generator().manual_seed(_row_seed(prompt, seed))
+            for prompt, seed in zip(prompts, seeds or [sampling.seed] * len(prompts), strict=True)
+        ]
 
     def next(self, logits: torch.Tensor, active: list[int], written: list[list[int]]) -> torch.Tensor:
         """One token id per active row; `logits` is [rows, vocabulary] and is changed in place."""

@@ -23,11 +23,13 @@ class FakeModel:
         """Tokens of each text."""
         return self._tokens.count(texts)
 
-    def generate(self, prompts: Sequence[str], sampling: Sampling, schemas: Sequence[str] = ()) -> list[Completion]:
+    def generate(
+        self, prompts: Sequence[str], sampling: Sampling, schemas: Sequence[str] = (), seeds: Sequence[int] = ()
+    ) -> list[Completion]:
         """Sentences of words picked by the prompt's hash; they follow no schema."""
         completions = []
-        for prompt in prompts:
-            digest = _digest(f"{sampling.seed}{prompt}")
+        for prompt, seed in zip(prompts, seeds or [sampling.seed] * len(prompts), strict=True):
+            digest = _digest(f"{seed}{prompt}")
             text = "".join(WORDS[byte % len(WORDS)] for byte in digest[:12]) + "。"
             completions.append(Completion(text, "stop", len(text)))
         return completions

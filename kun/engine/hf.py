@@ -50,12 +50,14 @@ class HFModel:
 
     @fits_or_says_so
     @torch.inference_mode()
-    def generate(self, prompts: Sequence[str], sampling: Sampling, schemas: Sequence[str] = ()) -> list[Completion]:
+    def generate(
+        self, prompts: Sequence[str], sampling: Sampling, schemas: Sequence[str] = (), seeds: Sequence[int] = ()
+    ) -> list[Completion]:
         """Complete prompts as one batch; rows that end leave the batch, so the longest holds nobody's memory."""
         encoded = self.tokens.encode(prompts)
         self._check_places(max(map(len, encoded)) + sampling.max_new_tokens)
         ids, mask = _left_padded(encoded, self.device)
-        draws = Draws(prompts, sampling, self._grammars.rows(schemas))
+        draws = Draws(prompts, sampling, self._grammars.rows(schemas), seeds)
         cache = growing_cache()
         written: list[list[int]] = [[] for _ in prompts]
         finish = ["length"] * len(prompts)

@@ -39,7 +39,7 @@ class OpenAIModel:
         return self._tokens.count(texts)
 
     def generate(
-        self, prompts: Sequence[str], sampling: Sampling, schemas: Sequence[str] = ()
+        self, prompts: Sequence[str], sampling: Sampling, schemas: Sequence[str] = (), seeds: Sequence[int] = ()
     ) -> list[Completion | Failure]:
         """The reply to each prompt as the only turn of a chat."""
         forms = [_form(schema) for schema in schemas or [""] * len(prompts)]
@@ -50,8 +50,10 @@ class OpenAIModel:
                 "field out by null in engine.server.extra"
             )
         bodies = [
-            self._body(prompt, _fields(sampling) | form | _seed(prompt, sampling))
-            for prompt, form in zip(prompts, forms, strict=True)
+            self._body(
+                prompt, _fields(sampling) | form | ({"seed": _seed(prompt, seed)} if sampling.temperature else {})
+            )
+            for prompt, form, seed in zip(prompts, forms, seeds or [sampling.seed] * len(prompts), strict=True)
         ]
         return self._connection.ask_all(bodies, lambda reply: completion(reply, self._count_one))
 
@@ -135,9 +137,7 @@ def _with_log_probabilities(wanted: Sequence[bytes]) -> dict[str, Any]:
     return {"temperature": 0.0, "logprobs": True, "top_logprobs": TOP, "max_tokens": max(map(len, wanted))}
 
 
-def _seed(prompt: str, sampling: Sampling) -> dict[str, int]:
-    """A random stream that belongs to the row; 31 bits, which every server takes. Greedy draws need none."""
-    if sampling.temperature == 0:
-        return {}
-    digest = hashlib.blake2b(f"{sampling.seed}\n{prompt}".encode(), digest_size=4).digest()
-    return {"seed": int.from_bytes(digest) >> 1}
+def _seed(prompt: str, seed: int) -> int:
+    """A random stream that belongs to the row; 31 bits, which every server takes."""
+    digest = hashlib.blake2b(f"{seed}\n{prompt}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest) >> 1

@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 
 from kun.engine.base import Sampling
-from kun.glan.ask import adapter_of, ask
+from kun.glan.ask import ask
 from kun.glan.texts import read_answer
 from kun.params import Engine, Glan
 from kun.project import Project
@@ -13,7 +13,7 @@ from kun.prompts import render
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.shards import read_dataset
 from kun.work.pilot import Pilot
-from kun.work.stage import ModelStage
+from kun.work.stage import writing_stage
 
 STAGE = "glan/answers"
 
@@ -23,7 +23,7 @@ def answers(project: Project, params: Glan, engine: Engine, pilot: Pilot | None 
     paths = read_dataset(project.dataset("glan/nodes")).select(discipline_id="id", source="path")
     rows = read_dataset(project.dataset("glan/questions"), ["id", "discipline_id", "question"])
     rows = rows.join(paths, on="discipline_id", how="left", maintain_order="left")
-    stage = ModelStage(project, STAGE, engine, adapter_of(params.answerer), pilot)
+    stage = writing_stage(project, STAGE, engine, params.answerer, pilot)
     prompts = [
         stage.tokens.chat(render("answer", params.lang, instruction=question, input=""))
         for question in rows["question"]

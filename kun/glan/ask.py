@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 from typing import Any
 
 import polars as pl
@@ -29,12 +28,6 @@ class Told:
     """The others, with `text` (the last reply, raw), `reason`, `value`, `threshold`."""
 
 
-def adapter_of(writer: str) -> str | None:
-    """The adapter of `glan.teacher`, `questioner` or `answerer`; None for the base model."""
-    name = PurePosixPath(writer)
-    return None if name.suffix else name.name
-
-
 def record_sampling(params: Glan) -> Sampling:
     """How lists and syllabi are put into records; without a penalty, which would fall on the signs of JSON."""
     return Sampling(params.record_tokens, params.record_temperature, params.top_p, seed=params.seed)
@@ -45,6 +38,8 @@ def ask(
 ) -> Told | None:
     """Reply to each row's `prompt`, held to `schema` when there is one; None on helper ranks and in a pilot.
 
+    A column `seed` tells rows of equal prompts apart.
+
     A helper rank does not know which rows are asked again, so it stands by with all of them, as often as the main rank asks.
     """
     named = list(rows.iter_rows(named=True))
@@ -53,9 +48,13 @@ def ask(
     waiting = list(range(len(named)))
     results = None
     for attempt in range(attempts):
-        seed = seed_of(sampling.seed, "attempt", attempt)
         prompts = [named[place]["prompt"] for place in waiting]
-        results = stage.generate(prompts, replace(sampling, seed=seed), [schema] * len(prompts) if schema else ())
+        schemas = [schema] * len(prompts) if schema else []
+        seeds = (
+            [seed_of(named[place]["seed"], "attempt", attempt) for place in waiting] if "seed" in rows.columns else []
+        )
+        drawn = replace(sampling, seed=seed_of(sampling.seed, "attempt", attempt))
+        results = stage.generate(prompts, drawn, schemas, seeds)
         if results is None:
             continue
         failures = stage.failures.to_dicts()

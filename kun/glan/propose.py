@@ -11,7 +11,7 @@ import yaml
 
 from kun.engine.base import Sampling
 from kun.errors import InputError
-from kun.glan.ask import Told, adapter_of, ask
+from kun.glan.ask import Told, ask
 from kun.glan.names import same_name, seed_of
 from kun.glan.nodes import Node, judged, load_mapping, read_nodes, read_votes
 from kun.glan.records import disciplines_schema, read_disciplines
@@ -19,7 +19,7 @@ from kun.params import Engine, Glan
 from kun.project import Project
 from kun.prompts import render
 from kun.tables.shards import write_text
-from kun.work.stage import ModelStage
+from kun.work.stage import ModelStage, writing_stage
 
 STAGE = "glan/propose"
 _NO_KEY = re.compile(r"[^a-z0-9]+")
@@ -38,7 +38,7 @@ def propose(project: Project, params: Glan, engine: Engine, parents: Sequence[st
         if key not in kept:
             raise InputError(f"`{key}` is no field or sub-field that is kept; there are {', '.join(kept)}")
     asked = [kept[key] for key in parents] or [node for node in kept.values() if node.kind == "subfield"]
-    stage = ModelStage(project, STAGE, engine, adapter_of(params.teacher))
+    stage = writing_stage(project, STAGE, engine, params.teacher)
     told = _asked(stage, asked, nodes, params, most)
     if told is None:
         return None

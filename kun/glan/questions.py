@@ -9,7 +9,7 @@ from kun.backtranslate.measures import longest_common
 from kun.corpus.letters import comparable
 from kun.engine.base import Sampling
 from kun.engine.records import Refusal
-from kun.glan.ask import Told, adapter_of, ask
+from kun.glan.ask import Told, ask
 from kun.glan.names import record_id
 from kun.glan.records import question_schema, read_question
 from kun.glan.samples import Sample, draw_samples
@@ -21,7 +21,7 @@ from kun.schemas.schema import Schema
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.shards import read_dataset
 from kun.work.pilot import Pilot
-from kun.work.stage import ModelStage, within_context
+from kun.work.stage import ModelStage, within_context, writing_stage
 
 STAGE = "glan/questions"
 ECHO = {"zh": 8, "en": 32}
@@ -45,7 +45,7 @@ def questions(project: Project, params: Glan, engine: Engine, pilot: Pilot | Non
     """
     samples = _samples(_subjects(project), params)
     chosen, beyond = _in_turn(samples, params.discipline_questions)
-    stage = ModelStage(project, STAGE, engine, adapter_of(params.questioner), pilot)
+    stage = writing_stage(project, STAGE, engine, params.questioner, pilot)
     prompts = [stage.tokens.chat(question_prompt(row, params.lang)) for row in chosen.iter_rows(named=True)]
     fitting, too_long = within_context(chosen, prompts, stage.tokens, engine.context - params.record_tokens)
     told = _asked(stage, fitting, params)

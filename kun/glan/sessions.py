@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 
-from kun.glan.ask import Told, adapter_of, ask, record_sampling
+from kun.glan.ask import Told, ask, record_sampling
 from kun.glan.names import record_id, same_name
 from kun.glan.records import Items, Refusal, read_sessions, sessions_schema
 from kun.glan.refused import refused_items
@@ -15,7 +15,7 @@ from kun.schemas.glan import GLAN_SESSION
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.shards import read_dataset
 from kun.work.pilot import Pilot
-from kun.work.stage import ModelStage, within_context
+from kun.work.stage import ModelStage, within_context, writing_stage
 
 STAGE = "glan/sessions"
 
@@ -30,7 +30,7 @@ def sessions(project: Project, params: Glan, engine: Engine, pilot: Pilot | None
     rows = read_dataset(project.dataset("glan/syllabi"), ["id", "text"])
     rows = rows.join(subjects, on="id", how="left", maintain_order="left")
     rows = rows.join(paths, on="discipline_id", how="left", maintain_order="left").rename({"path": "source"})
-    stage = ModelStage(project, STAGE, engine, adapter_of(params.teacher), pilot)
+    stage = writing_stage(project, STAGE, engine, params.teacher, pilot)
     prompts = [
         stage.tokens.chat(render("glan_sessions", params.lang, subject=row["name"], text=row["text"]))
         for row in rows.iter_rows(named=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 
-from kun.glan.ask import Told, adapter_of, ask, record_sampling
+from kun.glan.ask import Told, ask, record_sampling
 from kun.glan.names import record_id, same_name
 from kun.glan.records import Items, Refusal, read_subjects, subjects_schema
 from kun.glan.refused import refused_items
@@ -15,7 +15,7 @@ from kun.schemas.glan import GLAN_SUBJECT
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.shards import read_dataset
 from kun.work.pilot import Pilot
-from kun.work.stage import ModelStage, within_context
+from kun.work.stage import ModelStage, within_context, writing_stage
 
 STAGE = "glan/subjects"
 
@@ -28,7 +28,7 @@ def subjects(project: Project, params: Glan, engine: Engine, pilot: Pilot | None
     nodes = read_dataset(project.dataset("glan/nodes")).select(discipline_id="id", name=params.lang, source="path")
     rows = read_dataset(project.dataset("glan/lists")).drop("finish", "n_new")
     rows = rows.join(nodes, on="discipline_id", how="left", maintain_order="left")
-    stage = ModelStage(project, STAGE, engine, adapter_of(params.teacher), pilot)
+    stage = writing_stage(project, STAGE, engine, params.teacher, pilot)
     prompts = [
         stage.tokens.chat(render("glan_subjects", params.lang, discipline=row["name"], text=row["text"]))
         for row in rows.iter_rows(named=True)

@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 
 from kun.engine.base import Sampling
-from kun.glan.ask import adapter_of, ask
+from kun.glan.ask import ask
 from kun.glan.texts import whole_lines
 from kun.params import Engine, Glan
 from kun.project import Project
@@ -13,7 +13,7 @@ from kun.prompts import render
 from kun.tables.ledger import close_stage, rejects
 from kun.tables.shards import read_dataset
 from kun.work.pilot import Pilot
-from kun.work.stage import ModelStage
+from kun.work.stage import writing_stage
 
 STAGE = "glan/syllabi"
 
@@ -25,7 +25,7 @@ def syllabi(project: Project, params: Glan, engine: Engine, pilot: Pilot | None 
     )
     subjects = read_dataset(project.dataset("glan/subjects"))
     rows = subjects.join(nodes, on="discipline_id", how="left", maintain_order="left")
-    stage = ModelStage(project, STAGE, engine, adapter_of(params.teacher), pilot)
+    stage = writing_stage(project, STAGE, engine, params.teacher, pilot)
     prompts = [stage.tokens.chat(syllabus_prompt(row, params.lang)) for row in rows.iter_rows(named=True)]
     rows = rows.select("id", "source", pl.Series("prompt", prompts, dtype=pl.String))
     sampling = Sampling(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from kun.params.values import Count, Language, Positive, Seed, Share
+from kun.params.values import Count, Language, Positive, Seed, Share, Writer
 
 ReplayStrategy = Literal["none", "random", "similar", "diverse", "support"]
 PromptVariant = Literal["aware", "unaware"]
@@ -22,6 +22,8 @@ class Dynosaur:
     """SPDX; a dataset that names another licence, or none, is dropped."""
     licences: dict[str, str]
     """Wins over the card."""
+    model: Writer
+    """Proposes the tasks. A server knows the four as teacher, base, label and chat (engine.server.models)."""
     max_rows: Positive
     variants: list[PromptVariant]
     constrain: Literal["fields", "shape"]

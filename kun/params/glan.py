@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from kun.params.values import Count, Language, Positive, Seed, Share
+from kun.params.values import Count, Language, Positive, Seed, Share, Writer
 
 Temperature = Annotated[float, 0, 2]
-Writer = Literal["models/base.json", "models/label", "models/chat"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,7 @@ class Glan:
     lang: Language
     """Of the prompts, and so of the pairs."""
     teacher: Writer
-    """Writes lists and syllabi, and puts them into records. A server knows the three as base, label and chat
+    """Writes lists and syllabi, and puts them into records. A server knows the four as teacher, base, label and chat
     (engine.server.models)."""
     questioner: Writer
     """Sets the questions: the teacher in the paper. Of the small models the label model does it best, whose trade it is."""

@@ -12,11 +12,19 @@ class Model:
     """The base model that everything is trained from."""
 
     base: str
-    """Name of an installed package that ships a GGUF file, a folder in transformers format, or a hub id."""
+    """A GGUF file, the name of an installed package that ships one, a folder in transformers format, or a hub id."""
     revision: str
     """Branch, tag or commit of a hub id; pinned to a commit in models/base.json."""
     licence: str
-    """Licence of a local folder, named on the dataset card."""
+    """Licence of a local folder or file, named on the dataset card."""
+    teacher: str = ""
+    """Another model, as `base`, which writes what is to be learned from: GLAN's syllabi, Dynosaur's tasks, rewritten pairs.
+    "": the base model."""
+    teacher_revision: str = "main"
+    """As `revision`."""
+
+
+SERVED = {"base", "teacher", "label", "chat"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,7 @@ class Server:
     url: str
     """Up to and including `/v1`."""
     models: str | dict[str, str]
-    """What the server calls its models: `base`, `label` and `chat` -> name, or one name for all three."""
+    """What the server calls its models: `base`, `teacher`, `label` and `chat` -> name, or one name for all."""
     key: str
     """Name of the environment variable that holds the API key; "": the server asks for none."""
     concurrency: Positive
@@ -46,16 +54,18 @@ class Server:
     def __post_init__(self) -> None:
         if self.url and not re.match(r"https?://[^/@]+(/[^@]*)?$", self.url):
             raise ValueError("url must be http(s)://HOST:PORT/v1 without user and password")
-        if isinstance(self.models, dict) and (unknown := set(self.models) - {"base", "label", "chat"}):
-            raise ValueError(f"models: unknown model `{min(unknown)}`; known models: base, label, chat")
+        if isinstance(self.models, dict) and (unknown := set(self.models) - SERVED):
+            raise ValueError(f"models: unknown model `{min(unknown)}`; known models: base, teacher, label, chat")
         if self.key and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.key):
             raise ValueError("key must be the name of an environment variable, never the key itself")
         if self.max_cost and not self.price_in + self.price_out:
             raise ValueError("max_cost needs price_in and price_out")
 
     def model(self, role: str) -> str:
-        """The name behind `base`, `label` or `chat`; "" when there is none."""
-        return self.models if isinstance(self.models, str) else self.models.get(role, "")
+        """The name behind one of SERVED; "" when there is none. The teacher is the base model where none is named."""
+        if isinstance(self.models, str):
+            return self.models
+        return self.models.get(role, "") or (self.models.get("base", "") if role == "teacher" else "")
 
 
 @dataclass(frozen=True)

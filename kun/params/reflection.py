@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from kun.params.values import Count, Language, Positive, Seed, Share
+from kun.params.values import Count, Language, Positive, Seed, Share, Writer
 
 
 @dataclass(frozen=True)
@@ -14,8 +14,8 @@ class Reflection:
     """Folder of a dataset with id, instruction, input, output and source; with licence, if it has one: data/pairs, data/seeds."""
     gate: str
     """Report of that dataset's gate."""
-    model: Literal["chat", "base"]
-    """The oracle: the trained chat model, or the base model. Behind a server: what server.models has under this name."""
+    model: Writer
+    """The oracle. A server knows the four as teacher, base, label and chat (engine.server.models)."""
     backend: Literal["engine", "openai"]
     """Of the oracle. engine: engine.backend; openai: the server of engine.server, while the student stays with engine.backend."""
     reply: Literal["auto", "schema", "markers"]

@@ -7,6 +7,8 @@ Count = Annotated[int, 0, None]
 Positive = Annotated[int, 1, None]
 Seed = Annotated[int, 0, 2**32 - 1]
 Language = Literal["zh", "en"]
+Writer = Literal["models/teacher.json", "models/base.json", "models/label", "models/chat"]
+"""A model by the path that a stage depends on: a pin, or the folder of a trained adapter."""
 Executor = Literal["processes", "ray"]
 Preset = Literal["wudao", "wanjuan", "skypile", "mnbvc", "mnbvc_qa"]
 PrivateAction = Literal["drop", "mask", "keep"]

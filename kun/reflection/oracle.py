@@ -12,7 +12,7 @@ from kun.project import Project
 from kun.prompts import render
 from kun.reflection.faults import Pair, without_faults
 from kun.reflection.reply import Better, parse_reply, reply_schema
-from kun.work.stage import ModelStage
+from kun.work.stage import writing_stage
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Oracle:
         """Nothing is loaded yet but the tokenizer."""
         self._engine = engine if params.backend == "engine" else replace(engine, backend=params.backend)
         own = replace(self._engine, max_failed_share=1.0)  # held over all rows, not over the few of a retry
-        self._stage = ModelStage(project, stage, own, adapter=None if params.model == "base" else params.model)
+        self._stage = writing_stage(project, stage, own, params.model)
         self._rewrites, self._params = rewrites, params
 
     def reflect(self, pairs: Sequence[Pair]) -> list[Told] | None:

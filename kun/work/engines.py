@@ -80,14 +80,13 @@ def _served(project: Project, engine: Engine, adapter: str | None, tokens: Token
         from kun.engine.openai import OpenAIModel
     except ModuleNotFoundError:
         raise ConfigError("engine.backend: openai needs the client; run: pip install 'kun[openai]'") from None
-    name = served_model(engine, adapter)
+    name = served_model(engine, adapter or project.pinned)
     spent: Path = project.scratch / "work" / stage / f"spent-{content_key(name)[:16]}.txt"
     return OpenAIModel(engine.server, name, tokens, spent)
 
 
-def served_model(engine: Engine, adapter: str | None) -> str:
-    """What the server calls the base model, or the one trained as `adapter`; ConfigError when nobody said."""
-    role = adapter or "base"
+def served_model(engine: Engine, role: str) -> str:
+    """What the server calls the model of a role (`base`, `teacher`, an adapter); ConfigError when nobody said."""
     if name := engine.server.model(role):
         return name
     raise ConfigError(
@@ -98,7 +97,11 @@ def served_model(engine: Engine, adapter: str | None) -> str:
 def identity(project: Project, engine: Engine, adapter: str | None) -> dict[str, Any]:
     """All of the model that decides a result. A server may move; its weights are behind the name that it gives them."""
     if engine.backend == "openai":
-        return {"backend": "openai", "model": served_model(engine, adapter), "extra": engine.server.extra}
+        return {
+            "backend": "openai",
+            "model": served_model(engine, adapter or project.pinned),
+            "extra": engine.server.extra,
+        }
     return {
         "backend": engine.backend,
         "dtype": engine.dtype,
@@ -121,9 +124,9 @@ def adapter_hash(project: Project, adapter: str | None) -> str:
 def model_name(project: Project, engine: Engine, adapter: str | None) -> str:
     """What computed a result, for readers of a table: name and fingerprint, and of an adapter its own."""
     if engine.backend != "hf":
-        return engine.backend if engine.backend == "fake" else served_model(engine, adapter)
+        return engine.backend if engine.backend == "fake" else served_model(engine, adapter or project.pinned)
     base = read_base(project)
-    name = f"{Path(base.name).name if base.kind == 'folder' else base.name}@{base.fingerprint}"
+    name = f"{Path(base.name).name if base.kind in ('folder', 'file') else base.name}@{base.fingerprint}"
     return f"{name}+{adapter}@{adapter_hash(project, adapter)}" if adapter else name
 
 

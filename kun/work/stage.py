@@ -1,7 +1,8 @@
 """What every model stage needs beside its prompts: calls whose finished rows are kept, and results joined to rows by id."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 import polars as pl
@@ -50,23 +51,26 @@ class ModelStage:
         self._encoder: Embedder | None = None
         self._work = Work()
 
-    def generate(self, prompts: Sequence[str], sampling: Sampling, schemas: Sequence[str] = ()) -> pl.DataFrame | None:
+    def generate(
+        self, prompts: Sequence[str], sampling: Sampling, schemas: Sequence[str] = (), seeds: Sequence[int] = ()
+    ) -> pl.DataFrame | None:
         """Rows (text, finish, n_new) for rendered prompts, in order; null where a row failed; None on helper ranks.
 
-        `schemas`: one for each prompt, when texts are held to any. ModelError where no text could satisfy one.
+        `schemas`: one for each prompt, when texts are held to any. ModelError where no text could satisfy one. `seeds`: one for
+        each prompt, so that one prompt can be asked several times.
         """
+        parts = {"prompts": prompts, "schemas": schemas, "seeds": seeds}
+        given = {name: values for name, values in parts.items() if values}
 
         def compute(batch: Sequence[Any]) -> list[Row]:
-            if not schemas:
-                return _rows(self.model().generate(batch, sampling), vars)
-            asked, held = zip(*batch, strict=True)
-            return _rows(self.model().generate(asked, sampling, held), vars)
+            columns = zip(*batch, strict=True) if len(given) > 1 else [batch]
+            return _rows(self.model().generate(sampling=sampling, **dict(zip(given, columns, strict=True))), vars)
 
         for schema in set(schemas) - {""}:
             check_schema(schema)
         tokens = self.tokens.count(prompts)
         costs = [n + sampling.max_new_tokens for n in tokens]
-        payloads = [list(pair) for pair in zip(prompts, schemas, strict=True)] if schemas else prompts
+        payloads = [list(row) for row in zip(*given.values(), strict=True)] if len(given) > 1 else prompts
         settings = {"call": "generate", "sampling": asdict(sampling)}
         return self._run(settings, COMPLETION, compute, payloads, costs, tokens)
 
@@ -154,6 +158,14 @@ class ModelStage:
         """Write reports/work/<name>.json anew, with this call and the stage's earlier ones."""
         self._work += work
         write_json(self._project.work(self.name), self._work.metrics(self.name))
+
+
+def writing_stage(project: Project, name: str, engine: Engine, writer: str, pilot: Pilot | None = None) -> ModelStage:
+    """A stage's use of the model that a parameter names by its path: models/teacher.json, models/base.json, models/chat."""
+    path = PurePosixPath(writer)
+    if path.suffix:
+        return ModelStage(replace(project, pinned=path.stem), name, engine, None, pilot)
+    return ModelStage(project, name, engine, path.name, pilot)
 
 
 def failure_frame(failures: Sequence[Failure | None]) -> pl.DataFrame:

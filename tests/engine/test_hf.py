@@ -202,7 +202,12 @@ def test_sampled_text_depends_on_its_prompt_and_the_seed_alone(model: HFModel) -
     assert [done.text for done in model.generate(prompts[::-1], WARM)][::-1] == texts, "of no order"
     assert [done.text for done in model.generate([prompts[0], *prompts], WARM)][1:] == texts
     again = Sampling(24, 1.0, 0.9, 1.1, seed=4)
-    assert [done.text for done in model.generate(prompts, again)] != texts
+    others = [done.text for done in model.generate(prompts, again)]
+    assert others != texts
+    mixed = model.generate([prompts[0], prompts[0], prompts[1]], WARM, seeds=[4, 3, 4])
+    assert [done.text for done in mixed] == [others[0], texts[0], others[1]], (
+        "rows of one batch have seeds of their own"
+    )
 
 
 def test_the_nucleus_closes_on_the_likeliest_token(llama: HFModel) -> None:

@@ -153,6 +153,18 @@ def test_a_row_is_drawn_with_its_own_seed(tmp_path: Path) -> None:
     assert {(body["temperature"], body["top_p"]) for body in rows} == {(0.7, 0.9)}
 
 
+def test_a_prompt_is_asked_with_several_seeds_at_a_time(tmp_path: Path) -> None:
+    with scripted(politely) as server:
+        model = model_at(server.url, tmp_path)
+        model.generate([ROWS[0]] * 2, Sampling(16, 0.7, seed=1), seeds=[7, 8])
+        together = [body["seed"] for body in server.bodies if "seed" in body]
+        for seed in (7, 8):
+            model.generate(ROWS[:1], Sampling(16, 0.7, seed=seed))
+    apart = [body["seed"] for body in server.bodies if "seed" in body][2:]
+    assert sorted(together) == sorted(apart)
+    assert len(set(together)) == 2
+
+
 def test_penalty_schema_and_further_fields_are_sent(tmp_path: Path) -> None:
     schema = json.dumps({"type": "object"})
     with scripted(politely) as server:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from kun.corpus.evals import EvalGrams
@@ -53,13 +54,18 @@ class Scripted:
         """`garbage`: percent of the replies that cannot be used."""
         self._garbage = garbage
         self.calls: list[tuple[str, Sampling]] = []
+        self.batches: list[int] = []
         self.schemas: set[str] = set()
 
-    def generate(self, prompts: Sequence[str], sampling: Sampling, schemas: Sequence[str] = ()) -> list[Completion]:
+    def generate(
+        self, prompts: Sequence[str], sampling: Sampling, schemas: Sequence[str] = (), seeds: Sequence[int] = ()
+    ) -> list[Completion]:
+        self.batches.append(len(prompts))
         held = list(schemas) or [""] * len(prompts)
-        self.calls += [(prompt, sampling) for prompt in prompts]
+        drawn = [replace(sampling, seed=seed) for seed in seeds or [sampling.seed] * len(prompts)]
+        self.calls += zip(prompts, drawn, strict=True)
         self.schemas |= set(held)
-        return [self._reply(prompt, sampling, schema) for prompt, schema in zip(prompts, held, strict=True)]
+        return [self._reply(*row) for row in zip(prompts, drawn, held, strict=True)]
 
     def gauge(self) -> Gauge:
         return Gauge("none")

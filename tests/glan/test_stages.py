@@ -86,6 +86,7 @@ def test_each_discipline_is_asked_as_often_as_queries_say(project: Project, scri
         asked = [sampling.seed for prompt, sampling in model.calls if name in prompt]
         assert len(asked) == len(set(asked)) == 10
     assert model.schemas == {""}, "the first turn is free text"
+    assert model.batches == [30], "at once: a discipline that is added alone would else wait ten times"
 
 
 def test_equal_subjects_of_different_disciplines_stay_apart(project: Project, scripted: Install) -> None:

@@ -182,10 +182,11 @@ def served(url: str, models: Any, **values: Any) -> Engine:
 
 def test_a_stage_asks_for_the_model_that_the_server_trained_for_it() -> None:
     three = served("http://127.0.0.1:9/v1", {"base": "a", "label": "b", "chat": "c"})
-    assert [served_model(three, role) for role in (None, "label", "chat")] == ["a", "b", "c"]
-    assert [served_model(served("http://127.0.0.1:9/v1", "strong"), role) for role in (None, "label", "chat")] == [
-        "strong"
-    ] * 3
+    roles = ("base", "label", "chat")
+    assert [served_model(three, role) for role in roles] == ["a", "b", "c"]
+    assert served_model(three, "teacher") == "a", "the base model, as with model.teacher"
+    assert [served_model(served("http://127.0.0.1:9/v1", "strong"), role) for role in roles] == ["strong"] * 3
+    assert served_model(served("http://127.0.0.1:9/v1", {"base": "a", "teacher": "t"}), "teacher") == "t"
     with pytest.raises(ConfigError, match=r"engine\.server\.models names no model for `label`; .* one name for all"):
         served_model(served("http://127.0.0.1:9/v1", {"chat": "c"}), "label")
 

@@ -76,3 +76,23 @@ def test_each_row_is_held_to_its_own_schema_and_computed_anew_when_that_changes(
     assert (told["rows"], told["from_scratch"]) == (3, pytest.approx(2 / 3, abs=1e-4)), (
         "the row with another schema, and no other"
     )
+
+
+def test_one_prompt_is_asked_with_several_seeds(tiny_base: Path, tmp_path: Path) -> None:
+    """Each is a row of its own, with and without a schema, and another seed is another row."""
+    project = pinned(tmp_path, tiny_base)
+    stage = ModelStage(project, "made", engine("hf"), None)
+    warm = Sampling(12, 1.0, seed=3)
+    done = stage.generate(["写"] * 3, warm, seeds=[3, 4, 3])
+    alone = stage.generate(["写"], warm)
+    assert done is not None
+    assert alone is not None
+    assert done["text"][0] == done["text"][2] == alone["text"][0]
+    assert done["text"][0] != done["text"][1]
+    held = stage.generate(["写"] * 2, Sampling(30, 1.0), [text_of(SCHEMAS["enum"])] * 2, [3, 4])
+    assert held is not None
+    assert all("难度" in json.loads(text) for text in held["text"])
+    again = ModelStage(project, "made", engine("hf"), None)
+    assert again.generate(["写"] * 2, warm, seeds=[4, 5]) is not None
+    told = json.loads(project.work("made").read_text())
+    assert (told["rows"], told["from_scratch"]) == (2, 0.5)
