@@ -1,6 +1,6 @@
 """Dynosaur on datasets of others: what its filters leave, and that a dataset costs its own model calls, once.
 
-`python bench/dynosaur_real.py REALDATA [--model NAME]`, in the project's folder: REALDATA holds the files that SETS and LISTS
+`python bench/dynosaur_real.py REALDATA [--teacher NAME]`, in the project's folder: REALDATA holds the files that SETS and LISTS
 name. They become folders with a card under .bench/dynosaur, where the stages run as `pipelines/dynosaur/dvc.yaml` runs them:
 once, once more (no calls), and with one dataset added (its calls alone). Licences are those of the data; cards without rows
 count under the licence of the list that they come from, which is where the model's instructions come from as well.
@@ -170,7 +170,7 @@ def infos(name: str, configs: Row) -> list[Row]:
     return [{"dataset": f"{name}-{config}", "features": list(info["features"])} for config, info in configs.items()]
 
 
-def build(data: Path, model: str, constrain: str) -> None:
+def build(data: Path, teacher: str, constrain: str) -> None:
     """A new project with params.yaml of this one, the datasets and lists, and an empty scratch but for the models."""
     shutil.rmtree(HOME, ignore_errors=True)
     for dataset in SETS:
@@ -179,12 +179,13 @@ def build(data: Path, model: str, constrain: str) -> None:
     asked = params["dynosaur"]
     asked |= {"cards": [f"cards/{name}.jsonl" for name in LISTS], "licences": write_lists(data) | LICENCES}
     asked |= {"allow": asked["allow"] + ALLOWED, "constrain": constrain}
-    params["model"]["base"] = model or params["model"]["base"]
+    params["model"]["teacher"] = teacher
     (HOME / "params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True), encoding="utf-8")
     (HOME / "data/eval").symlink_to(Path("data/eval").resolve())
     (HOME / "scratch").mkdir()
     (HOME / "scratch/models").symlink_to(Path(".kun/models").resolve())
     kun("base")
+    kun("teacher")
 
 
 def kun(*words: str) -> None:
@@ -215,10 +216,10 @@ def main() -> None:
     """The table of the first run, then the calls of all three."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("realdata", type=Path)
-    parser.add_argument("--model", default="", help="as model.base; the project's own when it is not given")
-    parser.add_argument("--constrain", default="shape", help="as dynosaur.constrain; fields: a batch for each dataset")
+    parser.add_argument("--teacher", default="", help="as model.teacher; the base model writes when it is not given")
+    parser.add_argument("--constrain", default="fields", help="as dynosaur.constrain")
     asked = parser.parse_args()
-    build(asked.realdata, asked.model, asked.constrain)
+    build(asked.realdata, asked.teacher, asked.constrain)
     calls = {"first run": run()}
     table = list(told())
     calls["second run"] = run()

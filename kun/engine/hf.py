@@ -13,7 +13,8 @@ from kun.engine.devices import fits_or_says_so, keep_freed_memory, pick_device, 
 from kun.engine.draws import Draws
 from kun.engine.grammar import Grammars
 from kun.engine.head import logits_of, losses_of, softcap
-from kun.engine.loading import cap_of, check_model, load_model, places_of
+from kun.engine.loading import cap_of, check_model, forgets, load_model, places_of
+from kun.engine.prefixes import shared_prefix, shared_prefixes, telling_prefixes
 from kun.engine.tokens import TokenizerFile
 from kun.errors import ModelError
 
@@ -56,13 +57,13 @@ class HFModel:
         """Complete prompts as one batch; rows that end leave the batch, so the longest holds nobody's memory."""
         encoded = self.tokens.encode(prompts)
         self._check_places(max(map(len, encoded)) + sampling.max_new_tokens)
-        ids, mask = _left_padded(encoded, self.device)
-        draws = Draws(prompts, sampling, self._grammars.rows(schemas), seeds)
         cache = growing_cache()
+        step_ids, mask = self._begun(encoded, cache)
+        draws = Draws(prompts, sampling, self._grammars.rows(schemas), seeds)
         written: list[list[int]] = [[] for _ in prompts]
         finish = ["length"] * len(prompts)
         active = list(range(len(prompts)))
-        step_ids, positions = ids, (mask.cumsum(1) - 1).clamp(min=0)
+        positions = _positions(mask, step_ids.shape[1])
         for step in range(sampling.max_new_tokens + 1):
             hidden = self._body(
                 input_ids=step_ids, attention_mask=mask, position_ids=positions, cache=cache, use_cache=True
@@ -97,7 +98,7 @@ class HFModel:
         """
         heads = self.tokens.encode(prompts)
         tails = telling_prefixes(self.tokens.encode(choices))
-        shared = _shared_prefix(heads)
+        shared = shared_prefix(heads)
         stems = list(dict.fromkeys(tuple(tail[:-1]) for tail in tails))
         rows = [[*head[shared:], *stem] for head in heads for stem in stems]
         self._check_places(shared + max(map(len, rows)))
@@ -150,6 +151,30 @@ class HFModel:
             attention=self.model.config._attn_implementation,
             peak_memory=torch.cuda.max_memory_allocated(self.device) if on_gpu else 0,
         )
+
+    def _begun(self, rows: list[list[int]], cache: Cache) -> tuple[torch.Tensor, torch.Tensor]:
+        """Ids of each row that are still to compute, and the mask of these and of what lies in `cache`, both padded on the left.
+
+        A beginning that rows share is computed once: GLAN sets all questions on a subject behind the same syllabus. Not where
+        a layer looks back so many tokens only, for it would count the padding between a beginning and its rest.
+        """
+        heads, owners = shared_prefixes(rows)
+        if len(heads) == len(rows) or forgets(self.model):
+            return _left_padded(rows, self.device)
+        ids, mask = _left_padded(heads, self.device)
+        self._body(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=_positions(mask, ids.shape[1]),
+            cache=cache,
+            use_cache=True,
+        )
+        of_row = torch.tensor(owners, device=self.device)
+        cache.batch_select_indices(of_row)
+        rest, own = _left_padded(
+            [row[len(heads[owner]) :] for row, owner in zip(rows, owners, strict=True)], self.device
+        )
+        return rest, torch.cat([mask[of_row], own], dim=1)
 
     def _completion(self, ids: list[int], reason: str) -> Completion:
         text = self.tokens.decode(ids).strip()
@@ -233,23 +258,6 @@ def _left_padded(rows: list[list[int]], device: torch.device) -> tuple[torch.Ten
     return ids.to(device), mask.to(device)
 
 
-def telling_prefixes(rows: list[list[int]]) -> list[list[int]]:
-    """Each row up to the token that tells it from all others; rows of which one begins another stay whole."""
-
-    def common(left: list[int], right: list[int]) -> int:
-        return next(
-            (i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right))
-        )
-
-    return [
-        row[: 1 + max((common(row, other) for place, other in enumerate(rows) if place != index), default=len(row))]
-        for index, row in enumerate(rows)
-    ]
-
-
-def _shared_prefix(rows: list[list[int]]) -> int:
-    """How many leading tokens all rows have in common, at least one token of each row left over."""
-    shortest = min(len(row) for row in rows)
-    first, last = min(rows), max(rows)
-    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), shortest)
-    return max(min(same, shortest - 1), 0)
+def _positions(mask: torch.Tensor, count: int) -> torch.Tensor:
+    """Place of each of the last `count` tokens in its row, padding not counted, [rows, count]."""
+    return (mask.cumsum(1) - 1).clamp(min=0)[:, -count:]

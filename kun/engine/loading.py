@@ -66,6 +66,12 @@ def cap_of(model: Any) -> float | None:
     return getattr(model.config, "final_logit_softcapping", None)
 
 
+def forgets(model: Any) -> bool:
+    """Whether a layer looks back over so many tokens only, padding included."""
+    kinds = getattr(model.config, "layer_types", None)
+    return bool(set(kinds) - {"full_attention"}) if kinds else bool(getattr(model.config, "sliding_window", None))
+
+
 def places_of(model: Any) -> int | None:
     """How many tokens a row may have; None where positions are computed (rotary), not learned."""
     limit = getattr(model.config, "max_position_embeddings", None)

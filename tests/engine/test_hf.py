@@ -9,8 +9,9 @@ from transformers import AutoModelForCausalLM, GPT2Config, GraniteConfig, Lfm2Co
 
 from kun.backtranslate.judge import BAD, GOOD, judge_prompt
 from kun.engine.base import Sampling
-from kun.engine.hf import HFModel, telling_prefixes
-from kun.engine.loading import load_model
+from kun.engine.hf import HFModel
+from kun.engine.loading import forgets, load_model
+from kun.engine.prefixes import telling_prefixes
 from kun.errors import ModelError
 from tests.engine.conftest import END, WINDOW, tokens_of
 from tests.made import PARAMS, changed
@@ -51,20 +52,6 @@ def test_choices_equal_a_naive_forward(model: HFModel) -> None:
     naive = [[naive_log_probability(model, head, tail) for tail in tails] for head in heads]
     for row, expected in zip(model.choices(prompts, options), naive, strict=True):
         assert row == pytest.approx(expected, abs=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("rows", "prefixes"),
-    [
-        ([[1, 2, 9], [1, 3, 9]], [[1, 2], [1, 3]]),
-        ([[1, 2, 9], [1, 3, 9], [4]], [[1, 2], [1, 3], [4]]),
-        ([[1], [1, 2, 3]], [[1], [1, 2]]),
-        ([[1, 2]], [[1, 2]]),
-        ([[1, 2], [1, 2]], [[1, 2], [1, 2]]),
-    ],
-)
-def test_choices_are_told_apart_by_their_prefixes(rows: list[list[int]], prefixes: list[list[int]]) -> None:
-    assert telling_prefixes(rows) == prefixes
 
 
 @pytest.mark.parametrize(
@@ -208,6 +195,29 @@ def test_sampled_text_depends_on_its_prompt_and_the_seed_alone(model: HFModel) -
     assert [done.text for done in mixed] == [others[0], texts[0], others[1]], (
         "rows of one batch have seeds of their own"
     )
+
+
+@pytest.mark.parametrize("sampling", [Sampling(24), WARM], ids=["greedy", "warm"])
+def test_what_rows_begin_with_in_common_is_computed_once(model: HFModel, sampling: Sampling) -> None:
+    """Where no layer forgets: padding between a beginning and its rest would push the beginning out of a window."""
+    syllabi = ["水稻的生长要经过几个时期，" * 12, "星星在夜里发光的原因，" * 15]
+    prompts = [
+        model.chat(syllabus + ask) for syllabus in syllabi for ask in ("请说明。", "为什么？", "请列举三个方法。")
+    ]
+    prompts.append(model.chat("请介绍水稻。" * 10))
+    alone = [model.generate([prompt], sampling)[0] for prompt in prompts]
+    shapes: list[tuple[int, ...]] = []
+    hook = model._body.register_forward_pre_hook(
+        lambda body, args, given: shapes.append(tuple(given["input_ids"].shape)), with_kwargs=True
+    )
+    try:
+        assert model.generate(prompts, sampling) == alone
+    finally:
+        hook.remove()
+    longest = max(model.count(prompts))
+    begun = [shapes[0][0], shapes[1][0]]
+    assert begun == ([7, 7] if forgets(model.model) else [3, 7])
+    assert (shapes[0][0] * shapes[0][1] + shapes[1][0] * shapes[1][1] < 7 * longest) != forgets(model.model)
 
 
 def test_the_nucleus_closes_on_the_likeliest_token(llama: HFModel) -> None:
