@@ -1,6 +1,7 @@
 """Schemas that a text can be held to: compact JSON that comes to an end whatever the model."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -11,6 +12,9 @@ from kun.errors import ModelError
 
 LAYOUT: Any = {"whitespace_flexible": False, "json_allowed_escapes": 'nrbtf\\"'}
 r"""No white space between tokens, which weak models would write for ever; no \uXXXX, for all characters can stand as they are."""
+
+_BOUNDED = re.compile(r"\^(?!.*(?:[*+]|,\})).*\$", re.DOTALL)
+"""A pattern that holds the whole text and repeats nothing for ever."""
 
 
 def check_schema(schema: str) -> None:
@@ -35,8 +39,9 @@ def compile_schema(schema: str) -> str:
 def open_ends(schema: Mapping[str, Any]) -> Iterator[str]:
     """What may go on for ever, one line each: a random model writes on where it may, until its tokens are spent.
 
-    Strings need `maxLength`, arrays `maxItems`, integers a `minimum` and a `maximum`, objects `additionalProperties: false`;
-    a number may have decimals without end. `enum` and `const` are closed by themselves.
+    Strings need `maxLength`, or a `pattern` from ^ to $ without *, + and {n,}; arrays `maxItems`, integers a `minimum` and a
+    `maximum`, objects `additionalProperties: false`; a number may have decimals without end. `enum` and `const` are closed by
+    themselves.
     """
     yield from _open_ends(schema, schema, "the text", ())
 
@@ -77,7 +82,7 @@ def _unbounded(kind: str, schema: Mapping[str, Any], place: str) -> Iterator[str
     def has(*keys: str) -> bool:
         return not {*keys}.isdisjoint(schema)
 
-    if kind == "string" and not has("maxLength"):
+    if kind == "string" and not has("maxLength") and _BOUNDED.fullmatch(schema.get("pattern", "")) is None:
         yield f"{place} has no maxLength, so its text need not end"
     if kind == "array" and not has("maxItems"):
         yield f"{place} has no maxItems, so it need not end"

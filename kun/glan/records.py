@@ -10,9 +10,10 @@ from kun.backtranslate.measures import repeated_unit
 from kun.corpus.text import normalise
 from kun.engine.records import Refusal, parse_record
 from kun.glan.names import same_name
-from kun.glan.texts import ENDS, MOST_REPEATS, standing_alone
+from kun.glan.texts import COUNTED, ENDS, MOST_REPEATS, standing_alone
 
 NAME, LEVEL, TOPIC, QUESTION = 24, 8, 20, 240  # characters; English needs three times as many for the same
+PREMISE, ASKED = 60, 110  # characters of a plain question's sentences
 TOPICS = 4  # of a subject
 _ENGLISH = 3
 LEFTOVERS = set('{}"\\')
@@ -20,8 +21,6 @@ LEFTOVERS = set('{}"\\')
 _LETTER = re.compile(r"[^\W\d_]")
 _BEGIN = {"zh": "[A-Z]{0,3}[\u4e00-\u9fff]", "en": "[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f]"}
 """How a plain name begins: 光学 and C语言, optics."""
-_COUNTED = re.compile(r"^(?:[(（]?\d{1,2}(?:[)）]|[、:：](?!\d)|[.．](?=\s|[^\x00-\x7f]))\s*|[①-⑳•]\s*|[*-]\s+)")
-"""The number or sign of a list before a name; not the one of 2.4 GHz."""
 _NUMBER = re.compile(r"\d{1,4}")
 
 
@@ -53,7 +52,9 @@ def question_schema(lang: str, plain: bool) -> str:
     longest = _wide(QUESTION, lang)
     within = rf"[^{ENDS.replace('.', '')}]" if plain else r"[\s\S]"
     ended = rf"^{within}{{1,{longest - 1}}}[{ENDS}]$"
-    return _dumped(_object(question={"type": "string", "pattern": ended, "maxLength": longest}))
+    if plain and lang == "zh":  # held to one sentence, a model says what is given and never asks
+        ended = rf"^({within}{{1,{PREMISE}}}。){{0,2}}({within}{{1,{ASKED}}}？|请{within}{{1,{ASKED}}}。)$"
+    return _dumped(_object(question={"type": "string", "pattern": ended}))
 
 
 def read_subjects(text: str, finish: str, most: int, lang: str) -> Items | Refusal:
@@ -143,7 +144,7 @@ def _once(texts: list[str]) -> list[str]:
 
 def _clean(text: str) -> str:
     """White space collapsed, without its number in a list."""
-    return _COUNTED.sub("", " ".join(normalise(text).split()))
+    return COUNTED.sub("", " ".join(normalise(text).split()))
 
 
 def _subject(lang: str, plain: bool = False) -> dict[str, Any]:

@@ -16,12 +16,14 @@ MOST_REPEATS = 5
 """Of a unit in a row, as in `pairs.max_repeats`."""
 CHINESE = 0.3
 """Share of ideographs among letters, from which a text is Chinese: terms, formulas and code stand in it too. A choice."""
+COUNTED = re.compile(r"^(?:[(（]?\d{1,2}(?:[)）]|[、:：](?!\d)|[.．](?=\s|[^\x00-\x7f]))\s*|[①-⑳•]\s*|[*-]\s+)")
+"""The number or sign of a list before a name; not the one of 2.4 GHz."""
 _LABEL = re.compile(r"^(?:问题|题目|问|question|q)\s*\d*\s*[:：.、]\s*", re.IGNORECASE)
 
 
 def standing_alone(question: str, shortest: int, lang: str) -> str | Refusal:
     """The question without a label before it; one that stands alone, in the language of the prompts."""
-    question = _LABEL.sub("", normalise(question)).strip()
+    question = _LABEL.sub("", COUNTED.sub("", normalise(question).strip())).strip()
     if len(question) < shortest:
         return Refusal("too_short", question)
     for reason, pattern in (

@@ -27,8 +27,9 @@ class Glan:
     """Writes the answers; the paper takes a faster model than the teacher."""
     plain: bool
     """What a small model needs while it is decoded: names that begin with a letter (in Chinese with a character, or up to three
-    capitals before it), where it would count (1, 1.1, 1.1.1), and questions of one sentence, where it would never end. A strong
-    one knows names that begin otherwise (3D printing, pH值) and questions that tell more."""
+    capitals before it), where it would count (1, 1.1, 1.1.1), and questions of one sentence, where it would never end, in
+    Chinese of one that asks behind up to two more. A strong one knows names that begin otherwise (3D printing, pH值) and
+    questions that tell more."""
     queries: Positive
     """Lists of subjects asked for per discipline, pooled."""
     list_subjects: Positive

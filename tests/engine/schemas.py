@@ -39,6 +39,9 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "pattern": closed(
         {"编号": {"type": "string", "pattern": "^[A-Z]{2}-[0-9]{3}$", "maxLength": 6}, "日": {"const": 1}}
     ),
+    "sentences": closed(
+        {"题": {"type": "string", "pattern": "^([^。？]{1,6}。){0,2}([^。？]{1,9}？|请[^。？]{1,9}。)$"}}
+    ),
     "shared": closed({"题": {"$ref": "#/$defs/points"}, "题二": {"$ref": "#/$defs/points"}})
     | {"$defs": {"points": POINTS}},
 }

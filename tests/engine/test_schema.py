@@ -35,6 +35,9 @@ def test_what_cannot_be_compiled_is_one_line(schema: str, says: str) -> None:
     ("schema", "says"),
     [
         (closed({"题": {"type": "string"}}), "题 has no maxLength"),
+        (closed({"题": {"type": "string", "pattern": "^(?:光+。){1,2}$"}}), "题 has no maxLength"),
+        (closed({"题": {"type": "string", "pattern": "^光{2,}$"}}), "题 has no maxLength"),
+        (closed({"题": {"type": "string", "pattern": "光{1,2}$"}}), "题 has no maxLength"),
         (closed({"题": {"type": ["null", "string"]}}), "题 has no maxLength"),
         (
             closed({"题": {"type": "array", "items": closed({"名": {"type": "string"}}), "maxItems": 2}}),
