@@ -40,7 +40,7 @@ run: env  ## the whole pipeline; SET="-S corpus.limit=20" runs it as an experime
 glan: teacher  ## questions and answers on two disciplines by that teacher, as an experiment; DISCIPLINES="[optics,law]"
 	dvc exp run pipelines/glan/dvc.yaml -S model.teacher=$(CURDIR)/$(TEACHER) -S glan.licence=apache-2.0 \
 		-S glan.questioner=models/teacher.json -S glan.answerer=models/teacher.json \
-		-S glan.queries=4 -S glan.list_subjects=6 -S glan.list_tokens=256 -S glan.subjects=4 -S glan.syllabus_tokens=256 \
+		-S glan.queries=4 -S glan.list_subjects=6 -S glan.list_tokens=256 -S glan.subjects=7 -S glan.syllabus_tokens=256 \
 		-S glan.questions=9 -S glan.answer_tokens=384 -S glan.attempts=2 $(if $(DISCIPLINES),-S 'glan.disciplines=$(DISCIPLINES)')
 
 test: env  ## all tests, without network: whole pipelines and real kills with a tiny model among them
