@@ -24,7 +24,7 @@ from kun.work.pilot import Pilot
 from kun.work.stage import ModelStage, within_context, writing_stage
 
 STAGE = "glan/questions"
-ECHO = {"zh": 8, "en": 32}
+ECHO = {"zh": 7, "en": 32}
 """Characters in a row that a question may not share with the words of its request. A choice."""
 SAMPLE: Schema = {name: kind for name, kind in GLAN_QUESTION.items() if name != "question"} | {
     "name": pl.String,  # of the subject

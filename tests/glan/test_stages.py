@@ -126,6 +126,7 @@ def test_the_teacher_sees_the_syllabus_and_the_answerer_the_question_alone(proje
 def test_a_question_that_hands_the_request_back_is_none() -> None:
     for lang, handed, own in (
         ("zh", "第二课的题目要完整、具体，不看大纲也能读懂和回答。", "光的折射率是什么？请结合具体的例子回答。"),
+        ("zh", "请根据“炒饭、红烧肉”这两节课的知识点，写出一道综合题。", "请说明炒饭和红烧肉这两道菜各用哪些锅具。"),
         (
             "en",
             "Optics: IT CAN BE UNDERSTOOD and answered without the syllabus.",
