@@ -47,6 +47,7 @@ def examine(project: Project | None = None) -> list[Finding]:
         _params(project),
         *_code(project),
         _model(project),
+        *_teacher(project),
         *_server(project),
         _disk(project),
         _device(),
@@ -88,6 +89,18 @@ def _model(project: Project) -> Finding:
         return Finding("base model", True, find(project, load_params(project.root / "params.yaml").model))
     except KunError as error:
         return Finding("base model", False, str(error))
+
+
+def _teacher(project: Project) -> list[Finding]:
+    """Only where `model.teacher` names one."""
+    try:
+        named = load_params(project.root / "params.yaml").model
+        if not named.teacher:
+            return []
+        found = find(replace(project, pinned="teacher"), replace(named, base=named.teacher))
+        return [Finding("teacher", True, found)]
+    except KunError as error:
+        return [Finding("teacher", False, str(error))] if str(error).startswith("model.teacher") else []
 
 
 def _server(project: Project) -> list[Finding]:

@@ -176,6 +176,8 @@ def _kind(name: str, key: str) -> Kind:
     if Path(name).is_dir():
         return "folder"
     if name.lower().endswith(".gguf"):
+        if not Path(name).is_file():
+            raise ModelError(f"{key}: {name} not found; put the file there, or name another model")
         return "file"
     try:
         importlib.metadata.distribution(name)

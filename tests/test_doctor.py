@@ -54,6 +54,18 @@ def test_a_healthy_project_needs_nothing(project: Project) -> None:
     assert "transformers" in found(project, "packages").text
 
 
+def test_a_teacher_is_looked_for_where_one_is_named(project: Project, tiny_base: Path) -> None:
+    params = project.root / "params.yaml"
+    text = params.read_text(encoding="utf-8")
+    for name, ok, says in (
+        (str(tiny_base), True, f"{tiny_base} (folder), pinned as "),
+        ("/nowhere/teacher.gguf", False, "model.teacher: /nowhere/teacher.gguf not found; put the file there"),
+    ):
+        params.write_text(text.replace('teacher: ""', f"teacher: {name}"), encoding="utf-8")
+        (finding,) = [finding for finding in examine(project) if finding.name == "teacher"]
+        assert (finding.ok, finding.text.startswith(says)) == (ok, True), finding.text
+
+
 def test_a_missing_package_is_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "PACKAGES", ("click", "no-such-package"))
     assert found(project, "packages") == Finding("packages", False, "missing no-such-package; run `make env`")
