@@ -1,6 +1,7 @@
 """The default backend: transformers on one device per process."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from kun.engine.devices import fits_or_says_so, keep_freed_memory, pick_device, 
 from kun.engine.draws import Draws
 from kun.engine.grammar import Grammars
 from kun.engine.head import logits_of, losses_of, softcap
-from kun.engine.loading import cap_of, check_model, forgets, load_model, places_of
+from kun.engine.loading import cap_of, check_model, load_model, minds_gaps, places_of
 from kun.engine.prefixes import shared_prefix, shared_prefixes, telling_prefixes
 from kun.engine.tokens import TokenizerFile
 from kun.errors import ModelError
@@ -152,14 +153,18 @@ class HFModel:
             peak_memory=torch.cuda.max_memory_allocated(self.device) if on_gpu else 0,
         )
 
+    @cached_property
+    def _minds_gaps(self) -> bool:
+        return minds_gaps(self.model)
+
     def _begun(self, rows: list[list[int]], cache: Cache) -> tuple[torch.Tensor, torch.Tensor]:
         """Ids of each row that are still to compute, and the mask of these and of what lies in `cache`, both padded on the left.
 
         A beginning that rows share is computed once: GLAN sets all questions on a subject behind the same syllabus. Not where
-        a layer looks back so many tokens only, for it would count the padding between a beginning and its rest.
+        the model would mind the padding between a beginning and its rest.
         """
         heads, owners = shared_prefixes(rows)
-        if len(heads) == len(rows) or forgets(self.model):
+        if len(heads) == len(rows) or self._minds_gaps:
             return _left_padded(rows, self.device)
         ids, mask = _left_padded(heads, self.device)
         self._body(

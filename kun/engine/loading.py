@@ -15,6 +15,10 @@ from kun.errors import ModelError
 LEARNED_POSITIONS = {"wpe", "embed_positions", "position_embeddings"}
 """What models call the table of their positions: GPT-2 and its kin, OPT, GPT-BigCode."""
 
+WINDOWED = {"sliding_attention", "chunked_attention", "local"}
+"""Kinds of layers that look back over so many tokens only."""
+GAP = 32  # tokens
+
 CACHED = {"full_attention", "sliding_attention", "chunked_attention", "dense", "sparse"}
 """Kinds of layers whose state is keys and values, or nothing (the last two are kinds of MLP)."""
 
@@ -66,10 +70,23 @@ def cap_of(model: Any) -> float | None:
     return getattr(model.config, "final_logit_softcapping", None)
 
 
-def forgets(model: Any) -> bool:
-    """Whether a layer looks back over so many tokens only, padding included."""
-    kinds = getattr(model.config, "layer_types", None)
-    return bool(set(kinds) - {"full_attention"}) if kinds else bool(getattr(model.config, "sliding_window", None))
+@torch.inference_mode()
+def minds_gaps(model: Any) -> bool:
+    """Whether padding between two parts of a row would change what the second part computes.
+
+    A window counts the padding (Gemma 3, Mistral, GPT-Neo). Where a distance between tokens does (MPT), a short gap shows it.
+    """
+    config = model.config
+    layers = {*(getattr(config, "layer_types", None) or ()), *(getattr(config, "attention_layers", None) or ())}
+    if layers & WINDOWED or (not layers and getattr(config, "sliding_window", None)):
+        return True
+    ids = torch.arange(1, 7, device=model.device)[None] % config.vocab_size
+    mask = torch.tensor([[1] * 3 + [0] * GAP + [1] * 3], device=model.device)
+    parted = torch.cat([ids[:, :3], ids.new_zeros(1, GAP), ids[:, 3:]], dim=1)
+    places = (mask.cumsum(1) - 1).clamp(min=0)
+    last = model.base_model(input_ids=parted, attention_mask=mask, position_ids=places).last_hidden_state[0, -1]
+    whole = model.base_model(input_ids=ids).last_hidden_state[0, -1]
+    return float((last - whole).abs().max()) > 0.02 * float(whole.abs().max())
 
 
 def places_of(model: Any) -> int | None:

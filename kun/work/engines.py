@@ -80,9 +80,14 @@ def _served(project: Project, engine: Engine, adapter: str | None, tokens: Token
         from kun.engine.openai import OpenAIModel
     except ModuleNotFoundError:
         raise ConfigError("engine.backend: openai needs the client; run: pip install 'kun[openai]'") from None
-    name = served_model(engine, adapter or project.pinned)
+    name = served_model(engine, role(project, adapter))
     spent: Path = project.scratch / "work" / stage / f"spent-{content_key(name)[:16]}.txt"
     return OpenAIModel(engine.server, name, tokens, spent)
+
+
+def role(project: Project, adapter: str | None) -> str:
+    """`teacher`, the adapter or `base`: whatever else is pinned is no model of a server."""
+    return adapter or ("teacher" if project.pinned == "teacher" else "base")
 
 
 def served_model(engine: Engine, role: str) -> str:
@@ -99,7 +104,7 @@ def identity(project: Project, engine: Engine, adapter: str | None) -> dict[str,
     if engine.backend == "openai":
         return {
             "backend": "openai",
-            "model": served_model(engine, adapter or project.pinned),
+            "model": served_model(engine, role(project, adapter)),
             "extra": engine.server.extra,
         }
     return {
@@ -124,7 +129,7 @@ def adapter_hash(project: Project, adapter: str | None) -> str:
 def model_name(project: Project, engine: Engine, adapter: str | None) -> str:
     """What computed a result, for readers of a table: name and fingerprint, and of an adapter its own."""
     if engine.backend != "hf":
-        return engine.backend if engine.backend == "fake" else served_model(engine, adapter or project.pinned)
+        return engine.backend if engine.backend == "fake" else served_model(engine, role(project, adapter))
     base = read_base(project)
     name = f"{Path(base.name).name if base.kind in ('folder', 'file') else base.name}@{base.fingerprint}"
     return f"{name}+{adapter}@{adapter_hash(project, adapter)}" if adapter else name

@@ -5,12 +5,23 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, GPT2Config, GraniteConfig, Lfm2Config, PhiConfig
+from transformers import (
+    AutoModelForCausalLM,
+    BloomConfig,
+    GPT2Config,
+    GPTNeoConfig,
+    GraniteConfig,
+    Lfm2Config,
+    MistralConfig,
+    MptConfig,
+    PhiConfig,
+    Qwen2Config,
+)
 
 from kun.backtranslate.judge import BAD, GOOD, judge_prompt
 from kun.engine.base import Sampling
 from kun.engine.hf import HFModel
-from kun.engine.loading import forgets, load_model
+from kun.engine.loading import load_model, minds_gaps
 from kun.engine.prefixes import telling_prefixes
 from kun.errors import ModelError
 from tests.engine.conftest import END, WINDOW, tokens_of
@@ -199,7 +210,7 @@ def test_sampled_text_depends_on_its_prompt_and_the_seed_alone(model: HFModel) -
 
 @pytest.mark.parametrize("sampling", [Sampling(24), WARM], ids=["greedy", "warm"])
 def test_what_rows_begin_with_in_common_is_computed_once(model: HFModel, sampling: Sampling) -> None:
-    """Where no layer forgets: padding between a beginning and its rest would push the beginning out of a window."""
+    """Where the model does not mind the padding between a beginning and its rest: it would push the beginning out of a window."""
     syllabi = ["水稻的生长要经过几个时期，" * 12, "星星在夜里发光的原因，" * 15]
     prompts = [
         model.chat(syllabus + ask) for syllabus in syllabi for ask in ("请说明。", "为什么？", "请列举三个方法。")
@@ -216,8 +227,8 @@ def test_what_rows_begin_with_in_common_is_computed_once(model: HFModel, samplin
         hook.remove()
     longest = max(model.count(prompts))
     begun = [shapes[0][0], shapes[1][0]]
-    assert begun == ([7, 7] if forgets(model.model) else [3, 7])
-    assert (shapes[0][0] * shapes[0][1] + shapes[1][0] * shapes[1][1] < 7 * longest) != forgets(model.model)
+    assert begun == ([7, 7] if minds_gaps(model.model) else [3, 7])
+    assert (shapes[0][0] * shapes[0][1] + shapes[1][0] * shapes[1][1] < 7 * longest) != minds_gaps(model.model)
 
 
 def test_the_nucleus_closes_on_the_likeliest_token(llama: HFModel) -> None:
@@ -299,6 +310,36 @@ def test_a_broken_adapter_is_one_line(tiny_base: Path, tmp_path: Path, damage: s
         load_model(tiny_base, torch.float32, folder)
     assert str(folder) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+SMALL = {"vocab_size": 200, "hidden_size": 32, "num_attention_heads": 2}
+MINDING = {
+    "window": (
+        MistralConfig(**SMALL, intermediate_size=32, num_hidden_layers=2, num_key_value_heads=1, sliding_window=8),
+        True,
+    ),
+    "local": (
+        GPTNeoConfig(
+            vocab_size=200, hidden_size=32, num_layers=2, num_heads=2, attention_types=[[["global", "local"], 1]]
+        ),
+        True,
+    ),
+    "slopes": (MptConfig(vocab_size=200, d_model=32, n_heads=2, n_layers=2, max_seq_len=64), True),
+    "learned": (GPT2Config(vocab_size=200, n_embd=32, n_head=2, n_layer=2, n_positions=64), False),
+    "slopes of the mask": (BloomConfig(vocab_size=200, hidden_size=32, n_head=2, n_layer=2), False),
+    "no window": (Qwen2Config(**SMALL, intermediate_size=32, num_hidden_layers=2, num_key_value_heads=1), False),
+}
+
+
+@pytest.mark.parametrize("kind", MINDING)
+def test_models_that_mind_a_gap_are_known(kind: str) -> None:
+    """Their rows stay whole; configurations call windows many names, and slopes none."""
+    config, minds = MINDING[kind]
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager" if kind == "slopes" else None).eval()
+    for weights in model.parameters():
+        torch.nn.init.normal_(weights, std=0.3)
+    assert minds_gaps(model) == minds
 
 
 @pytest.mark.parametrize("kind", ["scaled", "shifted"])

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kun.engine.prefixes import SAVED, SHARED, shared_prefixes, telling_prefixes
+from kun.engine.prefixes import SAVED, SHARED, WIDER, shared_prefixes, telling_prefixes
 
 ROWS = st.lists(
     st.tuples(st.integers(0, 2), st.lists(st.integers(0, 1), max_size=9)).map(
@@ -39,6 +39,7 @@ def test_a_shared_beginning_and_its_rest_are_the_row(rows: list[list[int]]) -> N
     assert min(rests) >= 1, "the last token's state says what comes next"
     places = len(heads) * max(map(len, heads)) + len(rows) * max(rests)
     assert places <= (1 - SAVED) * len(rows) * max(map(len, rows))
+    assert max(map(len, heads)) + max(rests) <= (1 + WIDER) * max(map(len, rows))
 
 
 def test_rows_behind_the_same_text_share_it() -> None:
@@ -56,9 +57,10 @@ def test_rows_behind_the_same_text_share_it() -> None:
         [[1] * 200, [2] * 200],
         [[]],
         [[1] * SHARED, [1] * SHARED, []],
+        [[1] * 999, *([2] * 300 + [n] * 699 for n in range(9))],
         [[1] * (SHARED - 1) + [n] for n in (2, 3)],
     ],
-    ids=["one", "nothing in common", "empty", "one empty", "too short"],
+    ids=["one", "nothing in common", "empty", "one empty", "wider than planned", "too short"],
 )
 def test_where_nothing_is_saved_rows_stay_whole(rows: list[list[int]]) -> None:
     assert shared_prefixes(rows) == (rows, list(range(len(rows))))

@@ -21,7 +21,7 @@ from kun.params import Engine
 from kun.project import Project
 from kun.schemas.pairs import INSTRUCTION
 from kun.tables.shards import read_dataset
-from kun.work.engines import served_model
+from kun.work.engines import role, served_model
 from kun.work.stage import ModelStage
 from tests.copies import OFFLINE_GUARD, ROOT
 from tests.engine.servers import Handler, message_of, politely, scripted
@@ -189,6 +189,12 @@ def test_a_stage_asks_for_the_model_that_the_server_trained_for_it() -> None:
     assert served_model(served("http://127.0.0.1:9/v1", {"base": "a", "teacher": "t"}), "teacher") == "t"
     with pytest.raises(ConfigError, match=r"engine\.server\.models names no model for `label`; .* one name for all"):
         served_model(served("http://127.0.0.1:9/v1", {"chat": "c"}), "label")
+
+
+def test_a_scorer_of_its_own_is_asked_for_as_the_base_model(tmp_path: Path) -> None:
+    """Servers know no scorer; what they cannot score is said by the stage."""
+    roles = [role(Project(tmp_path, pinned=pinned), None) for pinned in ("base", "teacher", "scorer")]
+    assert [*roles, role(Project(tmp_path), "chat")] == ["base", "teacher", "base", "chat"]
 
 
 def test_batches_are_a_few_times_what_is_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
