@@ -16,7 +16,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kun.engine.tokens import TokenizerFile
-from kun.errors import ModelError
+from kun.errors import KunError, ModelError
 from kun.params import Model
 from kun.project import Project
 from kun.tables.shards import disk_errors, place_beside, write_json
@@ -251,11 +251,24 @@ def _converted(project: Project, gguf: Path, sha256: str) -> Path:
             tasks: list[Callable[[Path, Path], None]] = [_convert_weights, _convert_tokenizer]
             with disk_errors(folder):
                 for future in [pool.submit(task, gguf, building) for task in tasks]:
-                    future.result()
+                    _told(future, gguf)
         os.replace(building, folder)  # noqa: PTH105
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return folder
+
+
+def _told(task: Future[None], gguf: Path) -> None:
+    """Wait for a part of the conversion; what transformers and gguf raise for a file they cannot read is one line."""
+    try:
+        task.result()
+    except (KunError, OSError):
+        raise
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise ModelError(
+            f"{gguf} cannot be converted ({reason}); take another file, or a folder in transformers format"
+        ) from error
 
 
 def _convert_weights(gguf: Path, folder: Path) -> None:
@@ -265,7 +278,14 @@ def _convert_weights(gguf: Path, folder: Path) -> None:
     _parse_once()
     source = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
     config = AutoConfig.from_pretrained(**source)
-    loaded = AutoModelForCausalLM.from_pretrained(**source, config=config, dtype=torch.float32)
+    loaded, found = AutoModelForCausalLM.from_pretrained(
+        **source, config=config, dtype=torch.float32, output_loading_info=True
+    )
+    if missing := sorted(found["missing_keys"]):  # one file of several, or a torn one: they would stay random
+        raise ModelError(
+            f"{gguf} lacks {len(missing)} of the model's weights ({missing[0]}, ...); join the files of a split model "
+            "with llama-gguf-split --merge"
+        )
     # A model from GGUF keeps a quantizer that cannot be saved; the same weights in a fresh model can.
     if hasattr(config, "quantization_config"):
         del config.quantization_config

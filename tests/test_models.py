@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from gguf import GGUFWriter
 from safetensors.torch import load_file, save_file
 
 from kun import models
@@ -324,6 +326,44 @@ def test_a_gguf_file_that_is_gone_or_another_names_the_fix(
         locate(project, pinned)
     assert "not found; put the file there" in refusal(project, str(gguf))
     assert len(conversions) == 1, "what is not the pinned model is never used for it"
+
+
+def test_a_torn_gguf_file_is_one_line(project: Project, gguf: Path) -> None:
+    assert "model.gguf cannot be converted (" in refusal(project, str(gguf))
+    assert [path.name for path in (project.scratch / "models").iterdir()] == ["lock"]
+
+
+def test_a_gguf_file_without_all_weights_is_refused(tmp_path: Path) -> None:
+    """As the first of several is: the others' layers would be random, and the pin the same every time."""
+    file = tmp_path / "model-00001-of-00002.gguf"
+    writer = GGUFWriter(file, "llama")
+    writer.add_block_count(2)
+    writer.add_context_length(64)
+    writer.add_embedding_length(32)
+    writer.add_feed_forward_length(64)
+    writer.add_head_count(2)
+    writer.add_head_count_kv(2)
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_vocab_size(50)
+    shapes = {
+        "token_embd": (50, 32),
+        "output": (50, 32),
+        "output_norm": (32,),
+        "blk.0.attn_norm": (32,),
+        "blk.0.ffn_norm": (32,),
+    }
+    shapes |= {f"blk.0.attn_{part}": (32, 32) for part in ("q", "k", "v", "output")}
+    shapes |= {"blk.0.ffn_gate": (64, 32), "blk.0.ffn_up": (64, 32), "blk.0.ffn_down": (32, 64)}
+    for name, shape in shapes.items():
+        writer.add_tensor(f"{name}.weight", np.ones(shape, dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with pytest.raises(
+        ModelError, match=r"lacks 9 of the model's weights \(model\.layers\.1\..*llama-gguf-split --merge"
+    ):
+        models._convert_weights(file, tmp_path)
 
 
 def test_without_a_name_the_teacher_is_the_base_model(project: Project, base: Path) -> None:

@@ -217,6 +217,7 @@ def test_what_rows_begin_with_in_common_is_computed_once(model: HFModel, samplin
     ]
     prompts.append(model.chat("请介绍水稻。" * 10))
     alone = [model.generate([prompt], sampling)[0] for prompt in prompts]
+    minds = model._minds_gaps  # before tokens are counted: it asks the model
     shapes: list[tuple[int, ...]] = []
     hook = model._body.register_forward_pre_hook(
         lambda body, args, given: shapes.append(tuple(given["input_ids"].shape)), with_kwargs=True
@@ -227,8 +228,8 @@ def test_what_rows_begin_with_in_common_is_computed_once(model: HFModel, samplin
         hook.remove()
     longest = max(model.count(prompts))
     begun = [shapes[0][0], shapes[1][0]]
-    assert begun == ([7, 7] if minds_gaps(model.model) else [3, 7])
-    assert (shapes[0][0] * shapes[0][1] + shapes[1][0] * shapes[1][1] < 7 * longest) != minds_gaps(model.model)
+    assert begun == ([7, 7] if minds else [3, 7])
+    assert (shapes[0][0] * shapes[0][1] + shapes[1][0] * shapes[1][1] < 7 * longest) != minds
 
 
 def test_the_nucleus_closes_on_the_likeliest_token(llama: HFModel) -> None:
